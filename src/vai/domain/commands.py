@@ -1,0 +1,111 @@
+"""What may be asked of a run, in the imperative. Some come from people, some from the engine that drives it."""
+
+from typing import Any
+
+import msgspec
+
+from vai.domain.state import Instant, Result, StepError
+from vai.domain.status import RetryMode
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What became of one execution of a step. A report of an execution that is over is ignored."""
+
+    key: str
+    try_number: int
+
+
+class Completed(Report, frozen=True):
+    """It did what it should; `skips` names steps that are not to run (branches not taken)."""
+
+    result: Result = Result()
+    skips: tuple[str, ...] = ()
+
+
+class Failed(Report, frozen=True):
+    """It failed. `retry_after_seconds`: what the other side asked to wait before the next attempt."""
+
+    error: StepError
+    retry_after_seconds: float | None = None
+
+
+class Stopped(Report, frozen=True):
+    """It was stopped because the run stops."""
+
+
+class Waits(Report, frozen=True):
+    """It waits until a point in time and then completes with `result`."""
+
+    until: Instant
+    result: Result = Result()
+
+
+class AwaitsChild(Report, frozen=True):
+    """It waits for another run."""
+
+    child_run_id: str
+
+
+class AwaitsDecision(Report, frozen=True):
+    """It waits for a person."""
+
+    decision_id: str
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Begin the run, or its new attempt."""
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """Take in what became of executions, and all that is due by now: timers, backoffs, the run's limit.
+
+    `may_start` is False while the engine is being stopped: what is free to start stays pending.
+    """
+
+    reports: tuple[Report, ...] = ()
+    may_start: bool = True
+
+
+class TakeOver(msgspec.Struct, frozen=True):
+    """Go on with a run whose engine is gone: what was at work is interrupted and, by its rule, run again."""
+
+
+class HandBack(msgspec.Struct, frozen=True):
+    """Stop driving the run; what is still at work is interrupted and becomes pending."""
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """End the run early."""
+
+    by: str | None = None
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Take a final run up again."""
+
+    mode: RetryMode = RetryMode.FROM_FAILED
+    step_key: str | None = None
+    by: str | None = None
+
+
+class Decide(msgspec.Struct, frozen=True):
+    """A person's answer to an open decision of a step; approved ones complete it with `fields`."""
+
+    key: str
+    decision_id: str
+    approved: bool
+    by: str | None = None
+    reason: str | None = None
+    fields: dict[str, Any] = {}
+
+
+class FinishChild(msgspec.Struct, frozen=True):
+    """The run that a step waited for has ended."""
+
+    key: str
+    child_run_id: str
+    result: Result | None = None
+    error: StepError | None = None
+
+
+Command = Start | Advance | TakeOver | HandBack | Cancel | Retry | Decide | FinishChild

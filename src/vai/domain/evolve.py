@@ -1,0 +1,238 @@
+"""`evolve`: what an event makes of a run. The only place where a status is assigned.
+
+`evolve` folds events over one working copy (`Draft`), so that a batch costs one copy of the steps.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from vai.domain import events as e
+from vai.domain.graph import Graph
+from vai.domain.state import Instant, RunError, RunState, StepState
+from vai.domain.status import RunStatus, StepStatus
+
+_replace = msgspec.structs.replace
+
+
+@dataclass(slots=True)
+class Draft:
+    """A run under change: its steps are a private copy, and the sums follow each `put`."""
+
+    origin: RunState
+    steps: dict[str, StepState]
+    status: RunStatus
+    attempt: int
+    started_at: Instant | None
+    completed_at: Instant | None
+    attempt_started_at: Instant | None
+    cancel_requested_at: Instant | None
+    stopping: str | None
+    error: RunError | None
+    unfinished: int
+    awaiting: int
+    executing: int
+    timed: int
+
+    @classmethod
+    def of(cls, state: RunState) -> "Draft":
+        """A working copy of `state`."""
+        return cls(
+            state, dict(state.steps), state.status, state.attempt, state.started_at, state.completed_at,
+            state.attempt_started_at, state.cancel_requested_at, state.stopping, state.error,
+            state.unfinished, state.awaiting, state.executing, state.timed,
+        )  # fmt: skip
+
+    @property
+    def graph(self) -> Graph:
+        """The run's graph."""
+        return self.origin.graph
+
+    @property
+    def is_stopping(self) -> bool:
+        """True when nothing more may start."""
+        return self.cancel_requested_at is not None or self.stopping is not None
+
+    def freeze(self) -> RunState:
+        """The value that the changes made."""
+        return RunState(
+            self.origin.id, self.origin.graph, self.origin.context, self.steps, self.status, self.attempt,
+            self.started_at, self.completed_at, self.attempt_started_at, self.cancel_requested_at,
+            self.stopping, self.error, self.unfinished, self.awaiting, self.executing, self.timed,
+        )  # fmt: skip
+
+    def put(self, step: StepState) -> None:
+        """Replace a step, keep the sums, and tell what depends on it when it has just ended."""
+        before = self.steps[step.key]
+        self.steps[step.key] = step
+        self.timed += step.is_timed - before.is_timed
+        self.executing += step.is_executing - before.is_executing
+        self.awaiting += (step.status is StepStatus.AWAITING_APPROVAL) - (
+            before.status is StepStatus.AWAITING_APPROVAL
+        )
+        ended = step.status.is_final - before.status.is_final
+        self.unfinished -= ended
+        if ended:
+            for key in self.graph.dependents[step.key]:
+                dependent = self.steps[key]
+                self.steps[key] = _replace(dependent, unmet=dependent.unmet - ended)
+
+
+def evolve(state: RunState, events: Iterable[e.Event]) -> RunState:
+    """The state after `events`. Pure: `state` is left as it was."""
+    draft = Draft.of(state)
+    for event in events:
+        apply(draft, event)
+    return draft.freeze()
+
+
+def apply(draft: Draft, event: e.Event) -> None:
+    """Work one event into the draft."""
+    handler = _HANDLERS.get(type(event))
+    if handler is not None:
+        handler(draft, event)
+
+
+def _run_started(draft: Draft, event: e.RunStarted) -> None:
+    draft.status = RunStatus.RUNNING
+    draft.attempt_started_at = event.at
+
+
+def _run_awaiting_approval(draft: Draft, _: e.RunAwaitingApproval) -> None:
+    draft.status = RunStatus.AWAITING_APPROVAL
+
+
+def _run_resumed(draft: Draft, _: e.RunResumed) -> None:
+    draft.status = RunStatus.RUNNING
+
+
+def _run_cancel_requested(draft: Draft, event: e.RunCancelRequested) -> None:
+    draft.cancel_requested_at = event.at
+
+
+def _run_stopping(draft: Draft, event: e.RunStopping) -> None:
+    draft.stopping = event.reason
+
+
+def _run_completed(draft: Draft, event: e.RunCompleted) -> None:
+    draft.status = RunStatus.COMPLETED
+    draft.completed_at = event.at
+
+
+def _run_failed(draft: Draft, event: e.RunFailed) -> None:
+    draft.status = RunStatus.FAILED
+    draft.completed_at = event.at
+    draft.error = event.error
+
+
+def _run_cancelled(draft: Draft, event: e.RunCancelled) -> None:
+    draft.status = RunStatus.CANCELLED
+    draft.completed_at = event.at
+    # A run that was cancelled before it began never had a separate request.
+    draft.cancel_requested_at = draft.cancel_requested_at or event.at
+
+
+def _run_retried(draft: Draft, event: e.RunRetried) -> None:
+    draft.status = RunStatus.PENDING
+    draft.attempt = event.attempt
+    draft.completed_at = draft.attempt_started_at = draft.cancel_requested_at = None
+    draft.stopping = draft.error = None
+    for key in event.rerun:
+        draft.steps[key] = StepState(key, attempt=event.attempt)
+    for key in event.rerun:
+        unmet = sum(not draft.steps[up].status.is_final for up in draft.graph.steps[key].depends_on)
+        draft.steps[key] = _replace(draft.steps[key], unmet=unmet)
+    draft.unfinished = len(event.rerun)
+    draft.awaiting = draft.executing = draft.timed = 0
+
+
+def _step_started(draft: Draft, event: e.StepStarted) -> None:
+    step = draft.steps[event.key]
+    started_at = step.started_at if step.started_at is not None else event.at
+    if draft.started_at is None:
+        draft.started_at = event.at
+    draft.put(
+        _replace(
+            step,
+            status=StepStatus.RUNNING,
+            action_run_id=event.action_run_id,
+            started_at=started_at,
+            tries=event.try_number,
+            next_attempt_at=None,
+            error=None,
+        )
+    )
+
+
+def _step_completed(draft: Draft, event: e.StepCompleted) -> None:
+    _end(draft, event, StepStatus.COMPLETED, result=event.result, error=None)
+
+
+def _step_failed(draft: Draft, event: e.StepFailed) -> None:
+    _end(draft, event, StepStatus.FAILED, error=event.error, result=None)
+
+
+def _step_skipped(draft: Draft, event: e.StepSkipped) -> None:
+    _end(draft, event, StepStatus.SKIPPED, skip_reason=event.reason)
+
+
+def _step_cancelled(draft: Draft, event: e.StepCancelled) -> None:
+    _end(draft, event, StepStatus.CANCELLED, result=None)
+
+
+def _end(draft: Draft, event: e.StepEvent, status: StepStatus, **changes: Any) -> None:
+    step = draft.steps[event.key]
+    changes.setdefault("next_attempt_at", None)
+    draft.put(_replace(step, status=status, completed_at=event.at, wake_at=None, **changes))
+
+
+def _step_retry_scheduled(draft: Draft, event: e.StepRetryScheduled) -> None:
+    step = draft.steps[event.key]
+    draft.put(
+        _replace(
+            step, status=StepStatus.PENDING, error=event.error, next_attempt_at=event.next_attempt_at, result=None
+        )
+    )
+
+
+def _step_interrupted(draft: Draft, event: e.StepInterrupted) -> None:
+    step = draft.steps[event.key]
+    draft.put(_replace(step, status=StepStatus.PENDING, interrupts=step.interrupts + 1))
+
+
+def _step_waiting(draft: Draft, event: e.StepWaiting) -> None:
+    draft.put(_replace(draft.steps[event.key], wake_at=event.until, result=event.result))
+
+
+def _step_child_started(draft: Draft, event: e.StepChildStarted) -> None:
+    draft.put(_replace(draft.steps[event.key], child_run_id=event.child_run_id))
+
+
+def _step_awaiting_approval(draft: Draft, event: e.StepAwaitingApproval) -> None:
+    step = draft.steps[event.key]
+    draft.put(_replace(step, status=StepStatus.AWAITING_APPROVAL, decision_id=event.decision_id))
+
+
+_HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
+    e.RunStarted: _run_started,
+    e.RunAwaitingApproval: _run_awaiting_approval,
+    e.RunResumed: _run_resumed,
+    e.RunCancelRequested: _run_cancel_requested,
+    e.RunStopping: _run_stopping,
+    e.RunCompleted: _run_completed,
+    e.RunFailed: _run_failed,
+    e.RunCancelled: _run_cancelled,
+    e.RunRetried: _run_retried,
+    e.StepStarted: _step_started,
+    e.StepCompleted: _step_completed,
+    e.StepFailed: _step_failed,
+    e.StepSkipped: _step_skipped,
+    e.StepCancelled: _step_cancelled,
+    e.StepRetryScheduled: _step_retry_scheduled,
+    e.StepInterrupted: _step_interrupted,
+    e.StepWaiting: _step_waiting,
+    e.StepChildStarted: _step_child_started,
+    e.StepAwaitingApproval: _step_awaiting_approval,
+}

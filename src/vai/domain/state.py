@@ -1,0 +1,136 @@
+"""A run with its steps as one frozen value."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from vai.domain.graph import Graph
+from vai.domain.status import RunStatus, SkipReason, StepStatus
+
+Instant = int
+"""A point in time: milliseconds since 1970-01-01 UTC."""
+
+
+class StepError(msgspec.Struct, frozen=True):
+    """Why a step failed: `type` is a class of errors that retry policies name."""
+
+    type: str
+    message: str
+    retryable: bool = False
+    details: dict[str, Any] = {}
+
+
+class RunError(msgspec.Struct, frozen=True, rename="camel"):
+    """Why a run failed."""
+
+    type: str
+    message: str
+    failed_steps: tuple[str, ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True, rename="camel"):
+    """What a step answered. Over the inline limit `value` is a preview and the artifact has it whole."""
+
+    value: Any = None
+    truncated: bool = False
+    artifact_id: str | None = None
+
+
+class StepState(msgspec.Struct, frozen=True):
+    """One step of a run. `attempt` is the run's attempt that this record comes from."""
+
+    key: str
+    status: StepStatus = StepStatus.PENDING
+    attempt: int = 1
+    unmet: int = 0  # steps it depends on that are not final yet
+    action_run_id: str | None = None
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
+    result: Result | None = None
+    error: StepError | None = None
+    tries: int = 0  # executions begun in this attempt of the run
+    interrupts: int = 0
+    next_attempt_at: Instant | None = None  # backing off until then
+    wake_at: Instant | None = None  # suspended on a timer until then
+    decision_id: str | None = None
+    child_run_id: str | None = None
+    skip_reason: SkipReason | None = None
+
+    @property
+    def is_executing(self) -> bool:
+        """True when an action of it is at work, not merely waited for."""
+        return self.status is StepStatus.RUNNING and self.wake_at is None and self.child_run_id is None
+
+    @property
+    def is_timed(self) -> bool:
+        """True when a point in time will move it."""
+        return self.wake_at is not None or self.next_attempt_at is not None
+
+
+class RunContext(msgspec.Struct, frozen=True):
+    """What a run was started with; never changes, and is what expressions may see of it."""
+
+    tenant_id: str
+    automation_id: str
+    created_at: Instant
+    input: Any = None
+    payload: Any = None  # a webhook's body
+    trigger: Mapping[str, Any] = {}  # type, sourceType, sourceId
+
+
+class RunState(msgspec.Struct, frozen=True):
+    """A run with its steps. `unfinished`, `executing` … are sums over `steps`, kept by `evolve`."""
+
+    id: str
+    graph: Graph
+    context: RunContext
+    steps: Mapping[str, StepState]
+    status: RunStatus = RunStatus.PENDING
+    attempt: int = 1
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
+    attempt_started_at: Instant | None = None
+    cancel_requested_at: Instant | None = None
+    stopping: str | None = None  # fail_fast or timeout: nothing more starts, the run will fail
+    error: RunError | None = None
+    unfinished: int = 0  # steps that are not final
+    awaiting: int = 0  # steps in awaiting_approval
+    executing: int = 0  # steps whose action is at work
+    timed: int = 0  # steps that a point in time will move
+
+    @property
+    def is_stopping(self) -> bool:
+        """True when nothing more may start."""
+        return self.cancel_requested_at is not None or self.stopping is not None
+
+    def due_at(self) -> Instant | None:
+        """The next point in time that moves the run by itself: a timer, a backoff, or its limit."""
+        if self.status.is_final or self.status is RunStatus.PENDING:
+            return None
+        due = [t for step in self.steps.values() for t in (step.wake_at, step.next_attempt_at) if t] if self.timed else []
+        if self.graph.timeout_seconds is not None and self.attempt_started_at is not None and not self.is_stopping:
+            due.append(self.attempt_started_at + int(self.graph.timeout_seconds * 1000))
+        return min(due, default=None)
+
+
+def restore_state(state: RunState) -> RunState:
+    """`state` with its sums and counts of unmet dependencies computed from its steps: for a run just loaded."""
+    steps = dict(state.steps)
+    for key, spec in state.graph.steps.items():
+        unmet = sum(not state.steps[up].status.is_final for up in spec.depends_on)
+        steps[key] = msgspec.structs.replace(steps[key], unmet=unmet)
+    return msgspec.structs.replace(
+        state,
+        steps=steps,
+        unfinished=sum(not step.status.is_final for step in steps.values()),
+        awaiting=sum(step.status is StepStatus.AWAITING_APPROVAL for step in steps.values()),
+        executing=sum(step.is_executing for step in steps.values()),
+        timed=sum(step.is_timed for step in steps.values()),
+    )
+
+
+def initial_state(run_id: str, graph: Graph, context: RunContext) -> RunState:
+    """The state of a run that was accepted and has not begun."""
+    steps = {key: StepState(key, unmet=len(spec.depends_on)) for key, spec in graph.steps.items()}
+    return RunState(run_id, graph, context, steps, unfinished=len(steps))
