@@ -154,7 +154,9 @@ class _Deciding:
             self.emit(e.RunCancelled(self.now))
         elif draft.stopping == "timeout":
             limit = draft.graph.timeout_seconds
-            self.emit(e.RunFailed(self.now, RunError("timeout", f"The run took longer than {limit:g} s.", failed)))
+            self.emit(
+                e.RunFailed(self.now, RunError("timeout", f"The run took longer than {limit:g} s.", failed))
+            )
         elif failed:
             self.emit(e.RunFailed(self.now, RunError("step_failed", _failure(draft, failed), failed)))
         else:

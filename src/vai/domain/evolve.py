@@ -192,7 +192,11 @@ def _step_retry_scheduled(draft: Draft, event: e.StepRetryScheduled) -> None:
     step = draft.steps[event.key]
     draft.put(
         _replace(
-            step, status=StepStatus.PENDING, error=event.error, next_attempt_at=event.next_attempt_at, result=None
+            step,
+            status=StepStatus.PENDING,
+            error=event.error,
+            next_attempt_at=event.next_attempt_at,
+            result=None,
         )
     )
 

@@ -80,7 +80,9 @@ def _plan(state: RunState, key: str, rerun: set[str], seeds: dict[str, str]) -> 
     step = state.steps[key]
     if key in rerun:
         upstream = next((up for up in state.graph.steps[key].depends_on if up in rerun), None)
-        return PlannedStep(key, PlannedAction.RERUN, seeds.get(key) or f"it needs {upstream}, which runs again")
+        return PlannedStep(
+            key, PlannedAction.RERUN, seeds.get(key) or f"it needs {upstream}, which runs again"
+        )
     if step.status is StepStatus.SKIPPED:
         reason = f"it was skipped ({step.skip_reason}), and nothing that decides this runs again"
         return PlannedStep(key, PlannedAction.SKIP, reason)

@@ -108,8 +108,16 @@ class RunState(msgspec.Struct, frozen=True):
         """The next point in time that moves the run by itself: a timer, a backoff, or its limit."""
         if self.status.is_final or self.status is RunStatus.PENDING:
             return None
-        due = [t for step in self.steps.values() for t in (step.wake_at, step.next_attempt_at) if t] if self.timed else []
-        if self.graph.timeout_seconds is not None and self.attempt_started_at is not None and not self.is_stopping:
+        due = (
+            [t for step in self.steps.values() for t in (step.wake_at, step.next_attempt_at) if t]
+            if self.timed
+            else []
+        )
+        if (
+            self.graph.timeout_seconds is not None
+            and self.attempt_started_at is not None
+            and not self.is_stopping
+        ):
             due.append(self.attempt_started_at + int(self.graph.timeout_seconds * 1000))
         return min(due, default=None)
 

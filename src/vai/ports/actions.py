@@ -1,0 +1,120 @@
+"""The protocols and values of actions: what a kind of step is, what it is told and what it answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from vai.domain.state import Instant, StepError
+
+
+class ActionFailed(Exception):
+    """Raised by an action to say how it failed. Any other exception counts as `type` = its class's name."""
+
+    def __init__(
+        self,
+        error_type: str,
+        message: str,
+        *,
+        retryable: bool = False,
+        details: Mapping[str, Any] | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error = StepError(error_type, message, retryable, dict(details or {}))
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ActionStopped(Exception):
+    """Raised by an action, or by its runner, when it ended because it was asked to stop."""
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """An action's answer: be done at `until`, with `result`, and hold nothing meanwhile."""
+
+    until: Instant
+    result: Any = None
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """An action's answer: done with `result`, and the steps `skips` are not taken."""
+
+    result: Any
+    skips: tuple[str, ...] = ()
+
+
+class ActionContext(Protocol):
+    """What an action may know and tell while it runs. Safe to use from any thread."""
+
+    run_id: str
+    step_key: str
+    tenant_id: str
+    attempt: int
+    try_number: int
+    idempotency_key: str
+    grace_seconds: float
+    logger: logging.Logger  # its lines become step.log events
+
+    def progress(self, **fields: Any) -> None:
+        """Tell how far it is, e.g. phase="loading", done=3, total=10, rows=1200. Becomes step.progress."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the action is asked to stop."""
+        ...
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Call this once when the action is asked to stop (at once if it already was). Any thread."""
+        ...
+
+    async def wait_cancelled(self) -> None:
+        """Return once the action is asked to stop."""
+        ...
+
+
+class Action(Protocol):
+    """A kind of step."""
+
+    kind: str
+    title: str
+    description: str
+    extra: str | None  # the extra that brings what it needs, e.g. "data" for vai-engine[data]
+    available: bool  # False when what it needs is not installed
+
+    @property
+    def definition_schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of its definition."""
+        ...
+
+    def check(self, definition: Any) -> Sequence[Fault]:
+        """What is wrong with a definition *template*; values that hold `{{ }}` are taken to fit."""
+        ...
+
+    def run(self, definition: Any, context: ActionContext) -> Awaitable[Any]:
+        """Do it, on the event loop's thread (what blocks must be moved to a thread or a child process by the
+        action). Answers JSON-able data, Sleep or Branch; raises ActionFailed, ActionStopped or anything.
+        When asyncio-cancelled it must end at once and leave nothing running (the grace is over)."""
+        ...
+
+
+class Actions(Protocol):
+    """The registry of kinds."""
+
+    def get(self, kind: str) -> Action | None: ...
+    def all(self) -> Sequence[Action]: ...
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a body: the path to it, a sentence, and a class of faults."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str = "value_error"
+
+
+Clock = Callable[[], Instant]
+"""The present, in milliseconds since the epoch; tests hand in their own."""

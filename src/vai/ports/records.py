@@ -1,0 +1,151 @@
+"""Rows as the doors see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from vai.domain.state import Instant, RunError, StepState
+from vai.domain.status import RunStatus
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """A run without its steps: what lists and single reads show. `version` guards writes."""
+
+    id: str
+    tenant_id: str
+    automation_id: str
+    automation_version_id: str
+    version_number: int
+    status: RunStatus
+    orchestrator_type: str
+    trigger_type: str
+    trigger_source_type: str
+    trigger_source_id: str | None
+    concurrency_key: str | None
+    external_job_id: str | None
+    error: RunError | None
+    attempt: int
+    cancel_requested_at: Instant | None
+    created_at: Instant
+    started_at: Instant | None
+    completed_at: Instant | None
+    updated_at: Instant
+    version: int
+    event_seq: int  # number of the last event
+
+
+class StepRecord(msgspec.Struct, frozen=True):
+    """A step's row: one for each attempt of the run in which the step was taken up."""
+
+    run_id: str
+    state: StepState
+    definition: Any = None  # after expressions; None until it began
+    progress: Any = None  # the last one reported
+
+
+class ActionRunRecord(msgspec.Struct, frozen=True):
+    """A step's row seen as an action run, with what its run says of the trigger."""
+
+    step: StepRecord
+    kind: str
+    tenant_id: str
+    trigger_source_type: str
+    trigger_source_id: str | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class LoadedRun(msgspec.Struct, frozen=True):
+    """All that is needed to drive a run."""
+
+    run: RunRecord
+    input: Any
+    payload: Any
+    config: Any  # of the version it is pinned to
+    stopping: str | None
+    attempt_started_at: Instant | None
+    steps: Sequence[StepRecord]  # the latest row of each step that has one; results whole, from artifacts too
+    lease_owner: str | None
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """An event with its number. `data` is JSON text."""
+
+    run_id: str
+    seq: int
+    type: str
+    attempt: int
+    step_key: str | None
+    occurred_at: Instant
+    data: str
+
+
+class AutomationRecord(msgspec.Struct, frozen=True):
+    """An automation. Its `config` is that of the draft, else of the active version, else the latest."""
+
+    id: str
+    tenant_id: str
+    name: str
+    slug: str
+    description: str | None
+    status: str  # draft | active | archived
+    trigger_type: str
+    orchestrator_type: str
+    template_id: str | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class VersionRecord(msgspec.Struct, frozen=True):
+    """A numbered version of an automation."""
+
+    id: str
+    tenant_id: str
+    automation_id: str
+    number: int
+    status: str  # draft | active | archived
+    config: Any
+    created_at: Instant
+    updated_at: Instant
+    published_at: Instant | None
+
+
+class VersionsSummary(msgspec.Struct, frozen=True):
+    """How many versions an automation has, and the config it shows (of its draft, else active, else latest)."""
+
+    count: int
+    active_count: int
+    has_draft: bool
+    config: Any
+
+
+class ApiKeyRecord(msgspec.Struct, frozen=True):
+    """An API key or a session: never the secret itself, only its SHA-256."""
+
+    id: str
+    tenant_id: str
+    name: str
+    prefix: str
+    key_hash: str
+    role: str
+    kind: str  # api_key | session (the cookie's; made from an API key, its parent)
+    parent_id: str | None
+    expires_at: Instant | None
+    created_at: Instant
+    last_used_at: Instant | None
+    revoked_at: Instant | None
+
+
+class ArtifactRecord(msgspec.Struct, frozen=True):
+    """Something too large to stand in a row."""
+
+    id: str
+    tenant_id: str
+    run_id: str
+    action_run_id: str
+    kind: str  # json | text | file
+    size_bytes: int
+    created_at: Instant
