@@ -1,0 +1,65 @@
+"""The registry of kinds: the built-in ones, and users' functions from the sources that were named."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from vai.actions.conditional_branch import ConditionalBranch
+from vai.actions.functions import BadFunction, FunctionAction
+from vai.actions.http_request import HttpRequest
+from vai.actions.loading import BadActions, marked_functions, place_of
+from vai.actions.marker import MARK
+from vai.actions.wait import Wait
+from vai.ports import Action, Actions
+
+# What the engine does itself, or what is to come: a user's function must not take these names.
+RESERVED = frozenset({"approval_gate", "call_agent", "call_automation", "file_sync", "notify"})
+MAX_THREADS = 32
+
+
+class Registry:
+    """The kinds by name."""
+
+    def __init__(self, kinds: Sequence[Action]) -> None:
+        self._kinds = {action.kind: action for action in kinds}
+
+    def get(self, kind: str) -> Action | None:
+        """The kind of that name, if there is one."""
+        return self._kinds.get(kind)
+
+    def all(self) -> Sequence[Action]:
+        """Every kind: built-in ones first, then users' in the order in which they were found."""
+        return tuple(self._kinds.values())
+
+
+def registry(sources: Sequence[str] = ()) -> Actions:
+    """The built-in kinds, and the functions marked with `@vai.action` in each of `sources`
+    (`path/to/file.py` or `package.module`).
+
+    Raises BadActions, with one sentence, if a source cannot be loaded or a function cannot be a kind.
+    """
+    built_in: list[Action] = [Wait(), ConditionalBranch(), HttpRequest()]
+    taken = {action.kind: "a built-in kind" for action in built_in}
+    taken |= dict.fromkeys(RESERVED, "a built-in kind")
+    return Registry([*built_in, *_functions(sources, taken)])
+
+
+def _functions(sources: Sequence[str], taken: dict[str, str]) -> list[FunctionAction]:
+    threads = anyio.CapacityLimiter(MAX_THREADS)
+    found: dict[int, FunctionAction] = {}
+    for source in dict.fromkeys(sources):
+        for function in marked_functions(source):
+            if id(function) in found:  # a source may import the actions of another
+                continue
+            place = place_of(function)
+            try:
+                action = FunctionAction(function, getattr(function, MARK), threads)
+            except BadFunction as error:
+                name = getattr(function, "__name__", "?")
+                raise BadActions(f"{source}: the action {name!r} ({place}): {error}.") from None
+            if action.kind in taken:
+                by = taken[action.kind]
+                raise BadActions(f"{source}: the action name {action.kind!r} ({place}) is taken by {by}.")
+            taken[action.kind] = f"the one at {place}"
+            found[id(function)] = action
+    return list(found.values())
