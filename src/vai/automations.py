@@ -1,0 +1,253 @@
+"""The door of automations: what is defined, in numbered versions: one draft, one active, the rest archived."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from uuid_utils import uuid7
+
+from vai.access import Principal
+from vai.definition import Definition
+from vai.ports import AutomationRecord, Clock, RunRecord, Store, VersionRecord, VersionsSummary
+from vai.runs.definitions import Definitions
+from vai.runs.errors import NotFound, RunsError
+
+
+class NameTaken(RunsError):
+    """Another automation of the organization has this name."""
+
+
+class HasLiveRuns(RunsError):
+    """The automation still has runs that are not final."""
+
+
+class VersionConflict(RunsError):
+    """The version is not in the status that this needs, or somebody else was faster."""
+
+
+class AutomationView(msgspec.Struct, frozen=True):
+    """An automation with what its page shows."""
+
+    record: AutomationRecord
+    versions: VersionsSummary
+    latest_run: RunRecord | None
+
+
+class AutomationPage(msgspec.Struct, frozen=True):
+    """Some automations, and how many there are in all."""
+
+    items: Sequence[AutomationView]
+    total: int
+
+
+class NewAutomation(msgspec.Struct, frozen=True):
+    """What an automation is made from."""
+
+    name: str
+    config: Any
+    description: str | None = None
+    template_id: str | None = None
+    orchestrator_type: str = "dag"
+    trigger_type: str = "manual"
+
+
+class AutomationPatch(msgspec.Struct, frozen=True):
+    """What is to be changed; UNSET stays. A new `config` goes into the draft, made when there is none."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | None | msgspec.UnsetType = msgspec.UNSET
+    config: Any | msgspec.UnsetType = msgspec.UNSET
+    orchestrator_type: str | msgspec.UnsetType = msgspec.UNSET
+    trigger_type: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Automations:
+    """The automations of all organizations; every question names the one that asks."""
+
+    def __init__(self, store: Store, definitions: Definitions, clock: Clock) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._clock = clock
+
+    def validate(self, config: Any) -> Definition:
+        """A dry check. Raises InvalidDefinition with every fault."""
+        return self._definitions.parse(config)
+
+    async def create(self, who: Principal, new: NewAutomation) -> AutomationView:
+        """Define an automation; its first version is a draft. Raises InvalidDefinition, NameTaken."""
+        self._definitions.parse(new.config)
+        await self._refuse_taken_name(who, new.name)
+        now = self._clock()
+        record = AutomationRecord(
+            id=str(uuid7()),
+            tenant_id=who.tenant_id,
+            name=new.name,
+            slug=_slug(new.name),
+            description=new.description,
+            status="draft",
+            trigger_type=new.trigger_type,
+            orchestrator_type=new.orchestrator_type,
+            template_id=new.template_id,
+            created_at=now,
+            updated_at=now,
+        )
+        await self._store.create_automation(record, self._version(record, 1, new.config))
+        return await self.get(who, record.id)
+
+    async def _refuse_taken_name(self, who: Principal, name: str) -> None:
+        if await self._store.automation_by_name(who.tenant_id, name) is not None:
+            raise NameTaken(f"There is already an automation named {name!r}. Update that one, or choose another name.")
+
+    async def get(self, who: Principal, automation_id: str) -> AutomationView:
+        """One automation. Raises NotFound."""
+        record = await self._record(who, automation_id)
+        return (await self._views(who, [record]))[0]
+
+    async def _record(self, who: Principal, automation_id: str) -> AutomationRecord:
+        record = await self._store.automation(who.tenant_id, automation_id)
+        if record is None:
+            raise NotFound(f"There is no automation {automation_id}.")
+        return record
+
+    async def by_name(self, who: Principal, name: str) -> AutomationView | None:
+        """The automation of that name, if there is one."""
+        record = await self._store.automation_by_name(who.tenant_id, name)
+        return None if record is None else (await self._views(who, [record]))[0]
+
+    async def list(self, who: Principal, status: Sequence[str], limit: int, offset: int) -> AutomationPage:
+        """Automations, newest first."""
+        page = await self._store.automations(who.tenant_id, status, limit, offset)
+        return AutomationPage(await self._views(who, page.items), page.total)
+
+    async def _views(self, who: Principal, records: Sequence[AutomationRecord]) -> list[AutomationView]:
+        ids = [record.id for record in records]
+        summaries = await self._store.version_summaries(who.tenant_id, ids)
+        latest: Mapping[str, RunRecord] = await self._store.latest_runs(who.tenant_id, ids)
+        return [AutomationView(r, summaries[r.id], latest.get(r.id)) for r in records if r.id in summaries]
+
+    async def update(self, who: Principal, automation_id: str, patch: AutomationPatch) -> AutomationView:
+        """Change an automation. Raises NotFound, InvalidDefinition, NameTaken, VersionConflict."""
+        record = await self._record(who, automation_id)
+        if patch.name is not msgspec.UNSET and patch.name != record.name:
+            await self._refuse_taken_name(who, patch.name)
+        changed = self._patched(record, patch)
+        if patch.config is msgspec.UNSET:
+            await self._store.update_automation(changed)
+        else:
+            self._definitions.parse(patch.config)
+            await self._save_draft(changed, patch.config)
+        return await self.get(who, automation_id)
+
+    def _patched(self, record: AutomationRecord, patch: AutomationPatch) -> AutomationRecord:
+        changes = {
+            name: value
+            for name in ("name", "description", "orchestrator_type", "trigger_type")
+            if (value := getattr(patch, name)) is not msgspec.UNSET
+        }
+        if "name" in changes:
+            changes["slug"] = _slug(changes["name"])
+        return msgspec.structs.replace(record, updated_at=self._clock(), **changes)
+
+    async def _save_draft(self, record: AutomationRecord, config: Any) -> VersionRecord:
+        versions = await self._store.versions(record.tenant_id, record.id)
+        draft = next((v for v in versions if v.status == "draft"), None)
+        if draft is None:
+            number = max((v.number for v in versions), default=0) + 1
+            draft = self._version(record, number, config)
+        else:
+            draft = msgspec.structs.replace(draft, config=config, updated_at=self._clock())
+        await self._save(record, [draft])
+        return draft
+
+    async def _save(self, record: AutomationRecord, versions: Sequence[VersionRecord]) -> None:
+        if not await self._store.save_versions(record, versions):
+            raise VersionConflict("Somebody else changed the versions of this automation just now; look again.")
+
+    async def delete(self, who: Principal, automation_id: str) -> None:
+        """Remove an automation with its versions and its final runs. Raises NotFound, HasLiveRuns."""
+        await self._record(who, automation_id)
+        if not await self._store.delete_automation(who.tenant_id, automation_id):
+            raise HasLiveRuns("The automation has runs that are not final. Cancel them or wait for their end.")
+
+    async def versions(self, who: Principal, automation_id: str) -> Sequence[VersionRecord]:
+        """All versions, newest first. Raises NotFound."""
+        await self._record(who, automation_id)
+        found = await self._store.versions(who.tenant_id, automation_id)
+        return sorted(found, key=lambda version: -version.number)
+
+    async def version(self, who: Principal, automation_id: str, number: int) -> VersionRecord:
+        """One version. Raises NotFound."""
+        for version in await self.versions(who, automation_id):
+            if version.number == number:
+                return version
+        raise NotFound(f"Automation {automation_id} has no version {number}.")
+
+    async def create_draft(self, who: Principal, automation_id: str, config: Any) -> VersionRecord:
+        """A new draft, from `config` or (UNSET) from the active, else the latest, version.
+
+        Raises NotFound, InvalidDefinition, and VersionConflict when there is a draft already.
+        """
+        record = await self._record(who, automation_id)
+        versions = await self.versions(who, automation_id)
+        if any(version.status == "draft" for version in versions):
+            raise VersionConflict("There is a draft already: update or publish that one.")
+        if config is msgspec.UNSET:
+            source = next((v for v in versions if v.status == "active"), versions[0])
+            config = source.config
+        self._definitions.parse(config)
+        draft = self._version(record, versions[0].number + 1, config)
+        await self._save(record, [draft])
+        return draft
+
+    async def publish(self, who: Principal, automation_id: str, number: int) -> VersionRecord:
+        """Make a version the active one; the one before it is archived. Publishing the active one changes nothing.
+
+        Raises NotFound, InvalidDefinition (a kind may be gone since it was written), VersionConflict.
+        """
+        record = await self._record(who, automation_id)
+        chosen = await self.version(who, automation_id, number)
+        if chosen.status == "active":
+            return chosen
+        self._definitions.parse(chosen.config)
+        now = self._clock()
+        changed = [
+            msgspec.structs.replace(v, status="archived", updated_at=now)
+            for v in await self.versions(who, automation_id)
+            if v.status == "active"
+        ]
+        published = msgspec.structs.replace(chosen, status="active", updated_at=now, published_at=now)
+        active = msgspec.structs.replace(record, status="active", updated_at=now)
+        await self._save(active, [*changed, published])
+        return published
+
+    async def archive(self, who: Principal, automation_id: str, number: int) -> VersionRecord:
+        """Retire a version: no new run starts from it unless it is named. Raises NotFound, VersionConflict."""
+        record = await self._record(who, automation_id)
+        chosen = await self.version(who, automation_id, number)
+        if chosen.status == "archived":
+            return chosen
+        now = self._clock()
+        archived = msgspec.structs.replace(chosen, status="archived", updated_at=now)
+        others = [v for v in await self.versions(who, automation_id) if v.number != number]
+        status = next((s for s in ("active", "draft") if any(v.status == s for v in others)), "archived")
+        await self._save(msgspec.structs.replace(record, status=status, updated_at=now), [archived])
+        return archived
+
+    def _version(self, record: AutomationRecord, number: int, config: Any) -> VersionRecord:
+        now = self._clock()
+        return VersionRecord(
+            id=str(uuid7()),
+            tenant_id=record.tenant_id,
+            automation_id=record.id,
+            number=number,
+            status="draft",
+            config=config,
+            created_at=now,
+            updated_at=now,
+            published_at=None,
+        )
+
+
+def _slug(name: str) -> str:
+    words = "".join(char.lower() if char.isascii() and char.isalnum() else " " for char in name).split()
+    return "-".join(words)[:80] or "automation"

@@ -1,0 +1,87 @@
+"""What an action is told and may tell while it runs: the engine's `ActionContext`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from vai.domain.graph import StepSpec
+from vai.domain.ids import idempotency_key
+from vai.domain.state import RunState
+from vai.engine.journal import Journal, StepLogHandler
+
+
+class StepContext:
+    """One execution of one step, as its action sees it. Every method may be called from any thread."""
+
+    def __init__(self, state: RunState, spec: StepSpec, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+        self.run_id = state.id
+        self.step_key = spec.key
+        self.tenant_id = state.context.tenant_id
+        self.automation_id = state.context.automation_id
+        self.attempt = state.attempt
+        self.try_number = state.steps[spec.key].tries
+        self.idempotency_key = idempotency_key(state.id, spec.key, state.attempt)
+        self.grace_seconds = spec.grace_seconds
+        self._journal = journal
+        self._loop = loop
+        self._loop_thread = threading.get_ident()
+        self._lock = threading.Lock()
+        self._stop_requested = False
+        self._callbacks: list[Callable[[], None]] = []
+
+    @cached_property
+    def logger(self) -> logging.Logger:
+        """A logger of this execution alone: its lines become the step's log events."""
+        logger = logging.Logger(f"vai.step.{self.step_key}", logging.DEBUG)
+        logger.addHandler(StepLogHandler(self._log))
+        return logger
+
+    def _log(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        self._on_loop(self._journal.log, self.step_key, level, message, fields)
+
+    def progress(self, **fields: Any) -> None:
+        """Tell how far the action is; JSON-able values by name."""
+        self._on_loop(self._journal.progress, self.step_key, msgspec.to_builtins(fields, str_keys=True))
+
+    def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
+        if threading.get_ident() == self._loop_thread:
+            function(*args)
+        else:
+            self._loop.call_soon_threadsafe(function, *args)
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the action is asked to stop."""
+        return self._stop_requested
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Call this once when the action is asked to stop; at once if it already was."""
+        with self._lock:
+            if not self._stop_requested:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    async def wait_cancelled(self) -> None:
+        """Return once the action is asked to stop."""
+        asked = asyncio.Event()
+        self.on_cancel(lambda: self._loop.call_soon_threadsafe(asked.set))
+        await asked.wait()
+
+    def request_stop(self) -> None:
+        """Ask the action to stop. The engine's side; asking again does nothing."""
+        with self._lock:
+            # The lock closes the race with an on_cancel from another thread: it is called here or there, once.
+            if self._stop_requested:
+                return
+            self._stop_requested = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()

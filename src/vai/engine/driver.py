@@ -1,0 +1,301 @@
+"""Drives one run: takes in what its steps report, lets the state machine decide, commits, and executes what starts.
+
+Reports that come while a commit is under way gather, and are decided together when it has landed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from vai.definition import resolve
+from vai.domain import commands as c
+from vai.domain import events as e
+from vai.domain.decide import Transition, transition
+from vai.domain.graph import ExpressionFailed
+from vai.domain.state import RunState, StepError
+from vai.domain.status import RunStatus
+from vai.engine.context import StepContext
+from vai.engine.execution import Execution
+from vai.engine.journal import Journal
+from vai.engine.results import artifact_of, preview_of, stored_event
+from vai.ports import Actions, Clock, Conflict, RunChange, RunStore, StepWrite, StoreUnavailable
+from vai.runs import Door, Loaded, NotFound
+
+_log = logging.getLogger("vai.engine")
+
+JOURNAL_SECONDS = 0.1  # how long lines gather before they are committed by themselves
+PARK_MS = 10_000  # a run that waits longer than this, with nothing at work, is put down and picked up when due
+_RETRY_SECONDS = 1.0  # between attempts while the database cannot be written
+
+
+class LeaseLost(Exception):
+    """Another engine drives the run now, or it is gone."""
+
+
+class Tools(Protocol):
+    """What a driver needs of its engine."""
+
+    id: str
+    store: RunStore
+    door: Door
+    actions: Actions
+    clock: Clock
+
+
+class Driver:
+    """One run in the hands of this engine, from the claim to its end, its parking, or the loss of the lease."""
+
+    def __init__(self, tools: Tools, loaded: Loaded) -> None:
+        self._tools = tools
+        self._owner = tools.id
+        self._state = loaded.state
+        self._version = loaded.version
+        self._inbox: list[c.Report] = []
+        self._executions: dict[str, Execution] = {}
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._journal = Journal(tools.clock, self._note_entry)
+        self._journal_timer: asyncio.TimerHandle | None = None
+        self._due_timer: asyncio.TimerHandle | None = None
+        self._stale = False
+        self._draining = False
+        self._handing_back = False
+
+    @property
+    def executing(self) -> int:
+        """How many steps are at work here."""
+        return len(self._executions)
+
+    # --- what others tell it -------------------------------------------------------------------------------
+
+    def others_committed(self) -> None:
+        """Somebody else changed the run: load it afresh before the next decision."""
+        self._stale = True
+        self._wake.set()
+
+    def drain(self) -> None:
+        """Start nothing more; end when nothing is at work."""
+        self._draining = True
+        self._wake.set()
+
+    def hand_back(self) -> None:
+        """End now: what is at work is interrupted, and the run is free for another engine."""
+        self._handing_back = True
+        self._wake.set()
+
+    def abandon(self) -> None:
+        """End at once and write nothing: the lease is gone."""
+        for execution in self._executions.values():
+            execution.abandon()
+
+    # --- the loop ------------------------------------------------------------------------------------------
+
+    async def drive(self) -> None:
+        """Drive the run until it ends, parks, is handed back, or the lease is lost."""
+        command: c.Command = c.Start() if self._state.status is RunStatus.PENDING else c.TakeOver()
+        try:
+            while True:
+                over = await self._step(command)
+                if over:
+                    return
+                await self._something_to_do()
+                command = await self._next_command()
+        except LeaseLost:
+            _log.info("run %s is not driven here any more", self._state.id)
+        finally:
+            self._clear_timers()
+            self.abandon()
+
+    async def _step(self, command: c.Command) -> bool:
+        """Decide and commit one command; True when this driver has nothing left to do."""
+        if self._stale:
+            await self._reload()
+        decided = transition(self._state, command, self._tools.clock())
+        lines = self._journal.take()
+        if isinstance(command, c.HandBack) or self._may_rest(decided.state):
+            await self._commit(command, decided, lines, release=True)
+            return True
+        if decided.events:
+            await self._commit(command, decided, lines, release=False)
+        elif lines:
+            await self._append(lines)
+        self._follow_state()
+        return False
+
+    def _may_rest(self, state: RunState) -> bool:
+        """True when the run is final, or waits so long that it need not be held."""
+        if state.status.is_final:
+            return True
+        if self._executions or state.executing:
+            return False
+        if self._draining:
+            return True
+        due = state.due_at()
+        return due is None or due - self._tools.clock() > PARK_MS
+
+    async def _next_command(self) -> c.Command:
+        reports, self._inbox = tuple(self._inbox), []
+        if not self._handing_back or reports:
+            return c.Advance(reports, may_start=not (self._draining or self._handing_back))
+        # What is at work must have ended before the run is free, or two engines would run one step.
+        await self._end_executions()
+        return c.HandBack()
+
+    async def _end_executions(self) -> None:
+        executions = list(self._executions.values())
+        self.abandon()
+        self._executions.clear()
+        await asyncio.gather(*(execution.task for execution in executions), return_exceptions=True)
+
+    async def _something_to_do(self) -> None:
+        if not self._inbox and not self._stale and not self._handing_back:
+            await self._wake.wait()
+        self._wake.clear()
+
+    # --- commits -------------------------------------------------------------------------------------------
+
+    async def _commit(self, command: c.Command, decided: Transition, lines: list[e.Event], *, release: bool) -> None:
+        """Make the transition durable and then act on it. When somebody was faster, decide again on what is now."""
+        while True:
+            change = self._change(decided, lines, release=release)
+            outcome = await self._written(change)
+            if not isinstance(outcome, Conflict):
+                break
+            await self._reload()
+            decided = transition(self._state, command, self._tools.clock())
+            release = isinstance(command, c.HandBack) or self._may_rest(decided.state)
+        self._state, self._version = decided.state, outcome.version
+        self._act(decided.events, change.steps)
+
+    async def _written(self, change: RunChange) -> Any:
+        """Commit, and wait for the database as long as it takes: what was reported must not be lost."""
+        while True:
+            try:
+                return await self._tools.store.commit(change)
+            except StoreUnavailable as reason:
+                _log.warning("run %s waits for the database: %s", self._state.id, reason)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _change(self, decided: Transition, lines: list[e.Event], *, release: bool) -> RunChange:
+        state = decided.state
+        return RunChange(
+            run_id=state.id,
+            expected_version=self._version,
+            state=state,
+            events=[*lines, *map(stored_event, decided.events)],
+            steps=self._step_writes(decided),
+            now=self._tools.clock(),
+            due_at=state.due_at(),
+            lease_owner=self._owner,
+            release=release,
+        )
+
+    def _step_writes(self, decided: Transition) -> list[StepWrite]:
+        state = decided.state
+        keys = dict.fromkeys(event.step_key for event in decided.events if event.step_key is not None)
+        started = {event.key for event in decided.events if isinstance(event, e.StepStarted)}
+        return [self._step_write(state, key, key in started) for key in keys]
+
+    def _step_write(self, state: RunState, key: str, started: bool) -> StepWrite:
+        step, spec = state.steps[key], state.graph.steps[key]
+        definition = self._resolved(state, key) if started else msgspec.UNSET
+        if isinstance(definition, ExpressionFailed):
+            definition = None
+        if step.result is None or not step.result.truncated:
+            return StepWrite(step, spec.kind, definition)
+        # The state keeps the whole result for expressions; the row has a preview, the artifact everything.
+        row = msgspec.structs.replace(step, result=preview_of(step.result))
+        return StepWrite(row, spec.kind, definition, artifact_of(step.result))
+
+    def _resolved(self, state: RunState, key: str) -> Any:
+        try:
+            return resolve(state.graph.steps[key], state)
+        except ExpressionFailed as failure:
+            return failure
+
+    async def _append(self, lines: list[e.Event]) -> None:
+        try:
+            kept = await self._tools.store.append(self._state.id, self._owner, self._state.attempt, lines)
+        except StoreUnavailable as reason:
+            _log.warning("run %s lost %d log lines: %s", self._state.id, len(lines), reason)
+            return
+        if not kept:
+            # Either the lease is gone or the run moved on: loading tells which.
+            self._stale = True
+            self._wake.set()
+
+    async def _reload(self) -> None:
+        self._stale = False
+        try:
+            loaded = await self._load()
+        except NotFound as gone:
+            raise LeaseLost from gone
+        if loaded.lease_owner != self._owner:
+            raise LeaseLost
+        self._state, self._version = loaded.state, loaded.version
+        self._follow_state()
+
+    async def _load(self) -> Loaded:
+        while True:
+            try:
+                return await self._tools.door.load(self._state.id)
+            except StoreUnavailable as reason:
+                _log.warning("run %s waits for the database: %s", self._state.id, reason)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    # --- acting on what is durable -------------------------------------------------------------------------
+
+    def _act(self, events: Sequence[e.Event], writes: Sequence[StepWrite]) -> None:
+        definitions = {write.state.key: write.definition for write in writes}
+        for event in events:
+            if isinstance(event, e.StepStarted):
+                self._execute(event.key, definitions[event.key])
+
+    def _execute(self, key: str, definition: Any) -> None:
+        spec = self._state.graph.steps[key]
+        context = StepContext(self._state, spec, self._journal, self._loop)
+        if definition is None and spec.definition is not None:
+            failed = self._resolved(self._state, key)
+            if isinstance(failed, ExpressionFailed):
+                error = StepError("expression_failed", str(failed), False, failed.details)
+                self._receive(c.Failed(key, context.try_number, error))
+                return
+        action = self._tools.actions.get(spec.kind)
+        self._executions[key] = Execution(action, spec, definition, context, self._receive)
+
+    def _receive(self, report: c.Report) -> None:
+        self._executions.pop(report.key, None)
+        self._journal.close_step(report.key)
+        self._inbox.append(report)
+        self._wake.set()
+
+    def _follow_state(self) -> None:
+        """Ask what is at work to stop if the run stops, and be awake when the run is due."""
+        if self._state.is_stopping:
+            for execution in self._executions.values():
+                execution.stop()
+        if self._due_timer is not None:
+            self._due_timer.cancel()
+            self._due_timer = None
+        due = self._state.due_at() if not self._draining else None
+        if due is not None:
+            seconds = max(0, due - self._tools.clock()) / 1000
+            self._due_timer = self._loop.call_later(seconds, self._wake.set)
+
+    def _note_entry(self) -> None:
+        if self._journal_timer is None:
+            self._journal_timer = self._loop.call_later(JOURNAL_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._journal_timer = None
+        self._wake.set()
+
+    def _clear_timers(self) -> None:
+        for timer in (self._journal_timer, self._due_timer):
+            if timer is not None:
+                timer.cancel()

@@ -1,0 +1,211 @@
+"""The engine of one process: which runs it holds, when it takes more, and how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from uuid_utils import uuid7
+
+from vai.domain.status import RunStatus
+from vai.engine.driver import Driver
+from vai.ports import Actions, Clock, Store, StoredEvent, StoreUnavailable
+from vai.runs import Door, NotFound
+
+_log = logging.getLogger("vai.engine")
+
+# What somebody other than the driving engine may do to a run that it drives.
+_FROM_OUTSIDE = frozenset({"run.cancel_requested", "step.decided", "run.cancelled", "run.retried"})
+_CALLS_FOR_ENGINE = frozenset({"run.created", "run.retried", "run.cancel_requested", "step.decided"})
+
+
+_RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How an engine holds its runs. Times in seconds."""
+
+    lease_seconds: float = 15.0
+    renew_seconds: float = 5.0
+    poll_seconds: float = 1.0  # how often to look for work that nobody announced
+    drain_seconds: float = 120.0  # what running steps are given at SIGTERM
+    max_runs: int = 2_000  # held at once
+
+
+class Engine:
+    """Claims runs and drives them. `start` once, then `stop` once."""
+
+    def __init__(
+        self, store: Store, door: Door, actions: Actions, clock: Clock, settings: EngineSettings | None = None
+    ) -> None:
+        self.id = str(uuid7())
+        self.store = store
+        self.door = door
+        self.actions = actions
+        self.clock = clock
+        self._settings = settings or EngineSettings()
+        self._drivers: dict[str, Driver] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._chores: list[asyncio.Task[None]] = []
+        self._again: set[str] = set()
+        self._look = asyncio.Event()
+        self._claiming = False
+
+    @property
+    def runs_held(self) -> int:
+        """How many runs it drives now."""
+        return len(self._drivers)
+
+    @property
+    def steps_at_work(self) -> int:
+        """How many steps it executes now."""
+        return sum(driver.executing for driver in self._drivers.values())
+
+    async def start(self) -> None:
+        """Announce the engine and begin to take runs: first those of engines that died."""
+        await self.store.register_engine(self.id, self._settings.lease_seconds)
+        self.store.on_commit.append(self._on_commit)
+        self._claiming = True
+        self._chores = [asyncio.create_task(self._renew()), asyncio.create_task(self._claim())]
+        self._look.set()
+
+    async def stop(self, drain_seconds: float | None = None) -> None:
+        """Take nothing more, give running steps their time, hand the rest back."""
+        self._claiming = False
+        for driver in self._drivers.values():
+            driver.drain()
+        await self._wait_for_drivers(self._settings.drain_seconds if drain_seconds is None else drain_seconds)
+        for driver in list(self._drivers.values()):
+            driver.hand_back()
+        await self._wait_for_drivers(self._settings.lease_seconds)
+        for task in (*self._chores, *self._tasks.values()):
+            task.cancel()
+        await asyncio.gather(*self._chores, *self._tasks.values(), return_exceptions=True)
+        self.store.on_commit.remove(self._on_commit)
+        await self._retire()
+
+    def hurry(self) -> None:
+        """Hand everything back now, without waiting for running steps: the second SIGTERM."""
+        for driver in list(self._drivers.values()):
+            driver.hand_back()
+
+    async def _wait_for_drivers(self, seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+
+    async def _retire(self) -> None:
+        try:
+            await self.store.retire_engine(self.id)
+        except StoreUnavailable as reason:
+            _log.warning("the engine's lease is left to expire: %s", reason)
+
+    # --- taking runs ---------------------------------------------------------------------------------------
+
+    def place(self, orchestrator: str) -> str | None:
+        """The lease owner of a run that is accepted in this process, or None when it takes no more."""
+        has_room = self._claiming and len(self._drivers) < self._settings.max_runs
+        return self.id if has_room and orchestrator in ("local", "dag") else None
+
+    def _on_commit(self, run_id: str, status: RunStatus | None, events: Sequence[StoredEvent]) -> None:
+        driver = self._drivers.get(run_id)
+        # Our own commits come by here too: only what others do makes the driver's copy stale.
+        if driver is not None and (not events or any(event.type in _FROM_OUTSIDE for event in events)):
+            driver.others_committed()
+        if not self._claiming:
+            return
+        if events and events[0].type == "run.created":
+            self._take(run_id)
+        elif (not events and driver is None) or any(event.type in _CALLS_FOR_ENGINE for event in events):
+            self._look.set()
+
+    async def _claim(self) -> None:
+        """Claim what nobody drives, whenever something calls for it, and every now and then."""
+        while self._claiming:
+            try:
+                async with asyncio.timeout(self._settings.poll_seconds):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+            self._look.clear()
+            try:
+                await self._claim_some()
+            except StoreUnavailable as reason:
+                _log.warning("cannot look for runs: %s", reason)
+
+    async def _claim_some(self) -> None:
+        room = self._settings.max_runs - len(self._drivers)
+        if room <= 0:
+            return
+        batch = min(room, 100)
+        claimed = await self.store.claim(self.id, batch)
+        for run_id in claimed:
+            self._take(run_id)
+        if len(claimed) == batch:
+            self._look.set()
+
+    def _take(self, run_id: str) -> None:
+        if run_id in self._tasks:
+            # Claimed again while the driver that had it is just ending: taken up when that has ended.
+            self._again.add(run_id)
+            return
+        task = asyncio.create_task(self._drive(run_id))
+        self._tasks[run_id] = task
+        task.add_done_callback(lambda _: self._ended(run_id))
+
+    def _ended(self, run_id: str) -> None:
+        del self._tasks[run_id]
+        if run_id in self._again:
+            self._again.discard(run_id)
+            self._take(run_id)
+
+    async def _drive(self, run_id: str) -> None:
+        try:
+            loaded = await self.door.load(run_id)
+            if loaded.lease_owner != self.id:
+                self._look.set()
+                return
+            driver = self._drivers[run_id] = Driver(self, loaded)
+            if not self._claiming:
+                driver.drain()
+            await driver.drive()
+        except NotFound:
+            return
+        except StoreUnavailable as reason:
+            _log.warning("run %s is tried again in %g s: %s", run_id, _RETRY_SECONDS, reason)
+            self._take_later(run_id)
+        except Exception:
+            # A defect of ours must not lose the run, nor spin: it stays ours and is tried again.
+            _log.exception("run %s cannot be driven; it is tried again in %g s", run_id, _RETRY_SECONDS)
+            self._take_later(run_id)
+        finally:
+            self._drivers.pop(run_id, None)
+
+    def _take_later(self, run_id: str) -> None:
+        asyncio.get_running_loop().call_later(_RETRY_SECONDS, lambda: self._claiming and self._take(run_id))
+
+    # --- keeping them --------------------------------------------------------------------------------------
+
+    async def _renew(self) -> None:
+        """Keep the lease; when it was lost, everything held is somebody else's."""
+        while True:
+            await asyncio.sleep(self._settings.renew_seconds)
+            try:
+                kept = await self.store.renew(self.id, self._settings.lease_seconds)
+            except StoreUnavailable as reason:
+                _log.warning("the lease could not be renewed: %s", reason)
+                continue
+            if not kept:
+                _log.warning("this engine was taken for dead; it lets go of its runs and begins anew")
+                await self._begin_anew()
+
+    async def _begin_anew(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        # A new id: what the old one held and nobody has taken yet is found by the next claim.
+        self.id = str(uuid7())
+        await self.store.register_engine(self.id, self._settings.lease_seconds)
+        self._look.set()

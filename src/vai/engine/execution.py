@@ -1,0 +1,101 @@
+"""One execution of a step: call its action within its limits and turn whatever becomes of it into a report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from vai.domain import commands as c
+from vai.domain.graph import StepSpec
+from vai.domain.state import StepError
+from vai.engine.context import StepContext
+from vai.engine.results import result_of
+from vai.ports import Action, ActionFailed, ActionStopped, Branch, Sleep
+
+_MAX_ERROR_CHARS = 8_192
+
+
+class Execution:
+    """A step at work. It reports exactly once, unless it is abandoned because the run is not ours any more."""
+
+    def __init__(
+        self,
+        action: Action | None,
+        spec: StepSpec,
+        definition: Any,
+        context: StepContext,
+        report: Callable[[c.Report], None],
+    ) -> None:
+        self._action = action
+        self._spec = spec
+        self._definition = definition
+        self.context = context
+        self._report = report
+        self._timed_out = False
+        self._limit: asyncio.TimerHandle | None = None
+        self._kill: asyncio.TimerHandle | None = None
+        self.abandoned = False
+        self.task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        if self._spec.timeout_seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._limit = loop.call_later(self._spec.timeout_seconds, self._time_out)
+        try:
+            report = self._answer(await self._call())
+        except BaseException as failure:
+            report = self._failure(failure)
+        for timer in (self._limit, self._kill):
+            if timer is not None:
+                timer.cancel()
+        if not self.abandoned:
+            self._report(report)
+
+    async def _call(self) -> Any:
+        if self._action is None:
+            message = f"No action of kind {self._spec.kind!r} is known here; was the server started without --actions?"
+            raise ActionFailed("unknown_kind", message)
+        return await self._action.run(self._definition, self.context)
+
+    def _answer(self, answer: Any) -> c.Report:
+        key, number = self._spec.key, self.context.try_number
+        if isinstance(answer, Sleep):
+            return c.Waits(key, number, answer.until, result_of(answer.result))
+        if isinstance(answer, Branch):
+            return c.Completed(key, number, result_of(answer.result), answer.skips)
+        return c.Completed(key, number, result_of(answer))
+
+    def _failure(self, failure: BaseException) -> c.Report:
+        key, number = self._spec.key, self.context.try_number
+        if self._timed_out:
+            message = f"The step took longer than its limit of {self._spec.timeout_seconds:g} s."
+            return c.Failed(key, number, StepError("timeout", message, True))
+        # However an action ends that was asked to stop, it has stopped.
+        if self.context.cancelled or isinstance(failure, ActionStopped | asyncio.CancelledError):
+            return c.Stopped(key, number)
+        if isinstance(failure, ActionFailed):
+            return c.Failed(key, number, failure.error, failure.retry_after_seconds)
+        return c.Failed(key, number, _error_of(failure))
+
+    def _time_out(self) -> None:
+        self._timed_out = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask the action to stop; when its grace is over it is cancelled, which kills child processes."""
+        if self._kill is None and not self.task.done():
+            self._kill = asyncio.get_running_loop().call_later(self._spec.grace_seconds, self.task.cancel)
+            self.context.request_stop()
+
+    def abandon(self) -> None:
+        """End at once and report nothing: the run is driven elsewhere, or handed back."""
+        self.abandoned = True
+        self.context.request_stop()
+        self.task.cancel()
+
+
+def _error_of(failure: BaseException) -> StepError:
+    message = (str(failure) or type(failure).__name__)[:_MAX_ERROR_CHARS]
+    # What an action did not classify may well pass: the step's retry policy decides.
+    return StepError(type(failure).__name__, message, True)

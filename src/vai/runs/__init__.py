@@ -1,0 +1,23 @@
+"""The door of runs: load, decide, commit. Everyone who changes a run comes through here."""
+
+from vai.runs.definitions import Definitions
+from vai.runs.door import Door, Loaded
+from vai.runs.errors import IdempotencyMismatch, InvalidInput, NotFound, NotStartable, RunsError
+from vai.runs.service import Runs, StartRun
+from vai.runs.stream import Batch, EventHub, SlowListener
+
+__all__ = [
+    "Batch",
+    "Definitions",
+    "Door",
+    "EventHub",
+    "IdempotencyMismatch",
+    "InvalidInput",
+    "Loaded",
+    "NotFound",
+    "NotStartable",
+    "Runs",
+    "RunsError",
+    "SlowListener",
+    "StartRun",
+]

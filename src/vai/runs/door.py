@@ -1,0 +1,112 @@
+"""The one door: load a run, let the state machine decide, commit what follows if nobody was faster."""
+
+import msgspec
+
+from vai.domain.commands import Command
+from vai.domain.decide import Transition, transition
+from vai.domain.events import Event
+from vai.domain.graph import Graph
+from vai.domain.state import Instant, RunContext, RunState, StepState, initial_state, restore_state
+from vai.ports import Clock, Conflict, Landed, LoadedRun, RunChange, RunRecord, RunStore, StepWrite
+from vai.runs.definitions import Definitions
+from vai.runs.errors import NotFound
+
+_ATTEMPTS = 50  # against others' commits; each failed attempt means that somebody else's landed
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A run's state with what guards its next change."""
+
+    state: RunState
+    record: RunRecord
+    version: int
+    lease_owner: str | None
+
+
+class Contended(Exception):
+    """The run changed again and again while this command was decided; nothing was done."""
+
+
+class Door:
+    """Changes runs. Stateless: any number of processes may have one."""
+
+    def __init__(self, store: RunStore, definitions: Definitions, clock: Clock) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._clock = clock
+
+    async def load(self, run_id: str) -> Loaded:
+        """The run as it was last committed. Raises NotFound."""
+        stored = await self._store.load(run_id)
+        if stored is None:
+            raise NotFound(f"There is no run {run_id}.")
+        graph = self._definitions.graph(stored.run.automation_version_id, stored.config)
+        return Loaded(state_of(stored, graph), stored.run, stored.run.version, stored.lease_owner)
+
+    async def apply(self, run_id: str, command: Command) -> Transition:
+        """Decide and commit a command of a person. Raises NotFound, Contended, or a Refusal of the state machine."""
+        for _ in range(_ATTEMPTS):
+            loaded = await self.load(run_id)
+            now = self._clock()
+            decided = transition(loaded.state, command, now)
+            if not decided.events:
+                return decided
+            change = change_of(decided, loaded.version, now)
+            if isinstance(await self._store.commit(change), Landed):
+                return decided
+        raise Contended("The run is changing too quickly; try again.")
+
+
+def change_of(decided: Transition, version: int, now: Instant) -> RunChange:
+    """The rows of a transition that no engine makes: whatever is final gives its lease back."""
+    state = decided.state
+    return RunChange(
+        run_id=state.id,
+        expected_version=version,
+        state=state,
+        events=decided.events,
+        steps=step_writes(state, decided.events),
+        now=now,
+        due_at=state.due_at(),
+        release=state.status.is_final,
+    )
+
+
+def step_writes(state: RunState, events: tuple[Event, ...]) -> list[StepWrite]:
+    """A row for each step that the events touched; a retry also touches what it runs again."""
+    keys = dict.fromkeys(event.step_key for event in events if event.step_key is not None)
+    for event in events:
+        keys.update(dict.fromkeys(getattr(event, "rerun", ())))
+    return [StepWrite(state.steps[key], state.graph.steps[key].kind) for key in keys]
+
+
+def state_of(stored: LoadedRun, graph: Graph) -> RunState:
+    """The state machine's value of a stored run: steps without a row have not begun."""
+    run = stored.run
+    trigger = {
+        "type": run.trigger_type,
+        "sourceType": run.trigger_source_type,
+        "sourceId": run.trigger_source_id,
+    }
+    context = RunContext(run.tenant_id, run.automation_id, run.created_at, stored.input, stored.payload, trigger)
+    steps: dict[str, StepState] = dict(initial_state(run.id, graph, context).steps)
+    steps.update({row.state.key: row.state for row in stored.steps})
+    return restore_state(
+        RunState(
+            run.id,
+            graph,
+            context,
+            steps,
+            status=run.status,
+            attempt=run.attempt,
+            started_at=run.started_at,
+            completed_at=run.completed_at,
+            attempt_started_at=stored.attempt_started_at,
+            cancel_requested_at=run.cancel_requested_at,
+            stopping=stored.stopping,
+            error=run.error,
+        )
+    )
+
+
+__all__ = ["Conflict", "Contended", "Door", "Loaded", "change_of", "state_of", "step_writes"]

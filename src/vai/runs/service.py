@@ -1,0 +1,254 @@
+"""What may be asked of runs: start, read, cancel, retry, follow. The API, the CLI and triggers all call this."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+from uuid_utils import uuid7
+
+from vai.access import Principal
+from vai.definition import check_input
+from vai.domain.commands import Cancel, Retry
+from vai.domain.events import RunCreated
+from vai.domain.retry import PlannedStep, plan_retry
+from vai.domain.state import StepState
+from vai.domain.status import RetryMode, RunStatus, StepStatus
+from vai.ports import (
+    ActionRunFilter,
+    ActionRunRecord,
+    ArtifactRecord,
+    AutomationRecord,
+    Clock,
+    Created,
+    NewRun,
+    Page,
+    RunFilter,
+    RunRecord,
+    StepRecord,
+    Store,
+    StoredEvent,
+    VersionRecord,
+)
+from vai.runs.definitions import Definitions
+from vai.runs.door import Door
+from vai.runs.errors import IdempotencyMismatch, InvalidInput, NotFound, NotStartable
+from vai.runs.stream import Batch, EventHub
+
+
+class StartRun(msgspec.Struct, frozen=True):
+    """What a run is to be started with."""
+
+    automation_id: str
+    input: Any = None
+    concurrency_key: str | None = None
+    version_number: int | None = None
+    idempotency_key: str | None = None
+    trigger_type: str = "manual"
+    payload: Any = None
+
+
+class StepView(msgspec.Struct, frozen=True):
+    """A step as it stood at the end of an attempt, with its definition's name and dependencies."""
+
+    state: StepState
+    name: str
+    depends_on: tuple[str, ...]
+
+
+class RunSteps(msgspec.Struct, frozen=True):
+    """All steps of a run in the order of the definition, and how many are in each status."""
+
+    run_id: str
+    steps: Sequence[StepView]
+    counts: dict[StepStatus, int]
+
+
+Placement = Callable[[str], str | None]
+"""Given the orchestrator of a new run: the engine of this process that takes it at once, or None."""
+
+
+class Runs:
+    """The runs of all organizations; every question names the organization that asks."""
+
+    def __init__(self, store: Store, definitions: Definitions, clock: Clock, hub: EventHub) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._clock = clock
+        self._hub = hub
+        self._door = Door(store, definitions, clock)
+        self.place: Placement = lambda _orchestrator: None
+
+    async def start(self, who: Principal, request: StartRun) -> Created:
+        """Accept a run. With an idempotency key that was used before, the earlier run answers.
+
+        Raises NotFound, NotStartable, InvalidInput, IdempotencyMismatch.
+        """
+        automation = await self._store.automation(who.tenant_id, request.automation_id)
+        if automation is None:
+            raise NotFound(f"There is no automation {request.automation_id}.")
+        digest = _request_hash(request)
+        version = await self._startable_version(automation, request.version_number)
+        faults = check_input(self._definitions.stored(version.id, version.config), request.input)
+        if faults:
+            raise InvalidInput(faults)
+        new = self._new_run(who, request, automation, version, digest)
+        created = await self._store.create_run(new)
+        if not created.is_new and created.idempotency_hash != digest:
+            raise IdempotencyMismatch(
+                "This Idempotency-Key was used before with another request; use a new key for a new run."
+            )
+        return created
+
+    def _new_run(
+        self,
+        who: Principal,
+        request: StartRun,
+        automation: AutomationRecord,
+        version: VersionRecord,
+        digest: str,
+    ) -> NewRun:
+        now = self._clock()
+        record = RunRecord(
+            id=str(uuid7()),
+            tenant_id=who.tenant_id,
+            automation_id=automation.id,
+            automation_version_id=version.id,
+            version_number=version.number,
+            status=RunStatus.PENDING,
+            orchestrator_type=automation.orchestrator_type,
+            trigger_type=request.trigger_type,
+            trigger_source_type=who.source_type,
+            trigger_source_id=who.source_id,
+            concurrency_key=request.concurrency_key,
+            external_job_id=None,
+            error=None,
+            attempt=1,
+            cancel_requested_at=None,
+            created_at=now,
+            started_at=None,
+            completed_at=None,
+            updated_at=now,
+            version=1,
+            event_seq=1,
+        )
+        return NewRun(
+            record=record,
+            input=request.input,
+            payload=request.payload,
+            events=(RunCreated(now, request.trigger_type, version.number),),
+            idempotency_key=request.idempotency_key,
+            idempotency_hash=digest,
+            lease_owner=self.place(automation.orchestrator_type),
+        )
+
+    async def _startable_version(self, automation: AutomationRecord, number: int | None) -> VersionRecord:
+        versions = await self._store.versions(automation.tenant_id, automation.id)
+        if number is None:
+            active = next((v for v in versions if v.status == "active"), None)
+            if active is None:
+                raise NotStartable(
+                    f"Automation {automation.name!r} has no active version. Publish a version, then start the run."
+                )
+            return active
+        chosen = next((v for v in versions if v.number == number), None)
+        if chosen is None:
+            raise NotFound(f"Automation {automation.name!r} has no version {number}.")
+        if chosen.status == "draft":
+            raise NotStartable(f"Version {number} is a draft and may still change. Publish it, then start the run.")
+        return chosen
+
+    async def get(self, who: Principal, run_id: str) -> RunRecord:
+        """One run. Raises NotFound."""
+        run = await self._store.run(who.tenant_id, run_id)
+        if run is None:
+            raise NotFound(f"There is no run {run_id}.")
+        return run
+
+    async def list(
+        self,
+        who: Principal,
+        statuses: Sequence[RunStatus],
+        limit: int,
+        offset: int,
+        automation_id: str | None = None,
+    ) -> Page:
+        """Runs, newest first. Raises NotFound for an unknown automation."""
+        if automation_id is not None and await self._store.automation(who.tenant_id, automation_id) is None:
+            raise NotFound(f"There is no automation {automation_id}.")
+        return await self._store.runs(RunFilter(who.tenant_id, statuses, automation_id, limit, offset))
+
+    async def cancel(self, who: Principal, run_id: str) -> RunRecord:
+        """End the run early; a final run answers unchanged. Raises NotFound."""
+        await self.get(who, run_id)
+        await self._door.apply(run_id, Cancel(by=who.source_id))
+        return await self.get(who, run_id)
+
+    async def retry(self, who: Principal, run_id: str, mode: RetryMode, step_key: str | None) -> RunRecord:
+        """Take a final run up again. Raises NotFound or a Refusal."""
+        await self.get(who, run_id)
+        await self._door.apply(run_id, Retry(mode, step_key, who.source_id))
+        return await self.get(who, run_id)
+
+    async def retry_plan(
+        self, who: Principal, run_id: str, mode: RetryMode, step_key: str | None
+    ) -> tuple[PlannedStep, ...]:
+        """What that retry would do to each step. Changes nothing. Raises NotFound or a Refusal."""
+        await self.get(who, run_id)
+        return plan_retry((await self._door.load(run_id)).state, mode, step_key)
+
+    async def steps(self, who: Principal, run_id: str, attempt: int | None = None) -> RunSteps:
+        """The steps as they stand, or as they stood in an earlier attempt. Raises NotFound."""
+        run = await self.get(who, run_id)
+        if attempt is not None and not 1 <= attempt <= run.attempt:
+            raise NotFound(f"Run {run_id} has no attempt {attempt}; it has {run.attempt}.")
+        version = await self._store.version(run.automation_version_id)
+        graph = self._definitions.graph(run.automation_version_id, version.config if version else {})
+        rows: dict[str, StepRecord] = {
+            row.state.key: row for row in await self._store.steps(who.tenant_id, run_id, attempt)
+        }
+        views = [
+            StepView(
+                rows[key].state if key in rows else StepState(key),
+                spec.name or key,
+                spec.depends_on,
+            )
+            for key, spec in graph.steps.items()
+        ]
+        counts = dict.fromkeys(StepStatus, 0)
+        for view in views:
+            counts[view.state.status] += 1
+        return RunSteps(run_id, views, counts)
+
+    async def events(self, who: Principal, run_id: str, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Stored events with a number above `after`. Raises NotFound."""
+        await self.get(who, run_id)
+        return await self._store.events(run_id, after, limit)
+
+    async def follow(self, who: Principal, run_id: str, after: int) -> AsyncIterator[Batch]:
+        """The run's events, live. Raises NotFound at once; the iterator may raise SlowListener."""
+        await self.get(who, run_id)
+        return self._hub.follow(who.tenant_id, run_id, after)
+
+    async def action_run(self, who: Principal, action_run_id: str) -> ActionRunRecord:
+        """One action run. Raises NotFound."""
+        found = await self._store.action_run(who.tenant_id, action_run_id)
+        if found is None:
+            raise NotFound(f"There is no action run {action_run_id}.")
+        return found
+
+    async def action_runs(self, query: ActionRunFilter) -> Page:
+        """Action runs, newest first."""
+        return await self._store.action_runs(query)
+
+    async def artifact(self, who: Principal, artifact_id: str) -> tuple[ArtifactRecord, str]:
+        """An artifact with its content. Raises NotFound."""
+        found = await self._store.artifact(who.tenant_id, artifact_id)
+        if found is None:
+            raise NotFound(f"There is no artifact {artifact_id}.")
+        return found
+
+
+def _request_hash(request: StartRun) -> str:
+    asked = [request.automation_id, request.input, request.concurrency_key, request.version_number]
+    return hashlib.sha256(msgspec.json.encode(asked, order="deterministic")).hexdigest()

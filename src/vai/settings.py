@@ -1,0 +1,68 @@
+"""What can be set: by command line, by environment, else by these defaults. Read once, at the start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class BadSetting(ValueError):
+    """A setting whose value does not do; the message names it and says what would."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a process. Times in seconds. The environment's name of `data_dir` is `VAI_DATA_DIR`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path(".vai")
+    database_url: str | None = None  # None: SQLite in the data folder
+    actions: tuple[str, ...] = ()
+    engine: bool = True  # False: this process serves the API alone
+    lease_seconds: float = 15.0
+    renew_seconds: float = 5.0
+    poll_seconds: float = 1.0
+    drain_seconds: float = 120.0
+    heartbeat_seconds: float = 15.0  # between comments on an event stream
+    max_processes: int = field(default_factory=lambda: os.cpu_count() or 2)
+    log_level: str = "info"
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'vai.db'}"
+
+
+def settings_from(environment: Mapping[str, str], **given: Any) -> Settings:
+    """Settings from what was given (None means not given), else the environment, else the defaults.
+
+    Raises BadSetting.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    for setting in fields(Settings):
+        text = environment.get(f"VAI_{setting.name.upper()}")
+        if text and setting.name not in values:
+            values[setting.name] = _parse(setting.name, str(setting.type), text)
+    return Settings(**values)
+
+
+def _parse(name: str, kind: str, text: str) -> Any:
+    if kind.startswith("tuple"):
+        return tuple(part for part in text.split(os.pathsep) if part)
+    if kind == "bool":
+        return _parse_bool(name, text)
+    try:
+        return {"int": int, "float": float, "Path": Path}.get(kind, str)(text)
+    except ValueError as error:
+        raise BadSetting(f"VAI_{name.upper()} must be a number, not {text!r}.") from error
+
+
+def _parse_bool(name: str, text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in known:
+        raise BadSetting(f"VAI_{name.upper()} must be true or false, not {text!r}.")
+    return known[text.lower()]
