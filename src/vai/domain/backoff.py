@@ -1,9 +1,12 @@
 """When a failed step is tried again: pure arithmetic."""
 
 from hashlib import blake2b
+from math import ceil
 
 from vai.domain.graph import RetryPolicy
 from vai.domain.state import Instant, StepError
+
+_LONGEST_SECONDS = 366 * 86_400.0  # whatever a policy or the other side says: the arithmetic stays finite
 
 
 def may_retry(policy: RetryPolicy, error: StepError, failures: int) -> bool:
@@ -20,11 +23,10 @@ def delay_ms(policy: RetryPolicy, failures: int, seed: str, retry_after_seconds:
 
     A wait that the other side asked for is never undercut.
     """
-    exponent = min(failures - 1, 64)
-    seconds = min(policy.initial_seconds * policy.factor**exponent, policy.max_seconds)
+    seconds = min(policy.initial_seconds * _power(policy.factor, failures - 1), policy.max_seconds)
     if policy.jitter:
         seconds *= 1 - _fraction(f"{seed}:{failures}") / 2
-    return int(max(seconds, retry_after_seconds or 0) * 1000)
+    return ceil(min(max(seconds, retry_after_seconds or 0.0), _LONGEST_SECONDS) * 1000)
 
 
 def next_attempt_at(
@@ -32,6 +34,13 @@ def next_attempt_at(
 ) -> Instant:
     """The point in time of the next attempt."""
     return now + delay_ms(policy, failures, seed, retry_after_seconds)
+
+
+def _power(factor: float, exponent: int) -> float:
+    try:
+        return factor**exponent
+    except OverflowError:
+        return _LONGEST_SECONDS
 
 
 def _fraction(text: str) -> float:

@@ -8,7 +8,11 @@ from vai.domain.state import Instant, Result, StepError
 from vai.domain.status import RetryMode
 
 
-class Report(msgspec.Struct, frozen=True):
+class _OfAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    attempt: int | None = None  # the run's attempt; None: whichever it is in
+
+
+class Report(_OfAttempt, frozen=True):
     """What became of one execution of a step. A report of an execution that is over is ignored."""
 
     key: str
@@ -16,7 +20,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Completed(Report, frozen=True):
-    """It did what it should; `skips` names steps that are not to run (branches not taken)."""
+    """It did what it should; `skips` names steps that are not to run (branches not taken).
+
+    Only steps that hang on this one can be skipped by it; other names are ignored.
+    """
 
     result: Result = Result()
     skips: tuple[str, ...] = ()
@@ -59,6 +66,7 @@ class Start(msgspec.Struct, frozen=True):
 class Advance(msgspec.Struct, frozen=True):
     """Take in what became of executions, and all that is due by now: timers, backoffs, the run's limit.
 
+    Also starts what others have set free (a decision, a child's end): after a change by others, advance the run.
     `may_start` is False while the engine is being stopped: what is free to start stays pending.
     """
 
@@ -89,7 +97,10 @@ class Retry(msgspec.Struct, frozen=True):
 
 
 class Decide(msgspec.Struct, frozen=True):
-    """A person's answer to an open decision of a step; approved ones complete it with `fields`."""
+    """A person's answer to an open decision of a step: yes completes it with `fields`, no fails it.
+
+    Where the question is whether an interrupted step had happened (`onInterrupt: ask`), no runs it again.
+    """
 
     key: str
     decision_id: str

@@ -146,6 +146,7 @@ class StepSkipped(StepEvent, frozen=True):
 
     type = "step.skipped"
     reason: SkipReason
+    by: str | None = None  # the step that took another branch
 
 
 class StepCancelled(StepEvent, frozen=True):
@@ -178,7 +179,7 @@ class StepAwaitingApproval(StepEvent, frozen=True):
 
 
 class StepDecided(StepEvent, frozen=True):
-    """A person decided."""
+    """A person decided. What that means for the step follows; by itself the step is pending again."""
 
     type = "step.decided"
     decision_id: str

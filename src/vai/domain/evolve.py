@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,8 +16,7 @@ from vai.domain.status import RunStatus, StepStatus
 _replace = msgspec.structs.replace
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """A run under change: its steps are a private copy, and the sums follow each `put`."""
 
     origin: RunState
@@ -35,6 +33,7 @@ class Draft:
     awaiting: int
     executing: int
     timed: int
+    free: int
 
     @classmethod
     def of(cls, state: RunState) -> "Draft":
@@ -42,7 +41,7 @@ class Draft:
         return cls(
             state, dict(state.steps), state.status, state.attempt, state.started_at, state.completed_at,
             state.attempt_started_at, state.cancel_requested_at, state.stopping, state.error,
-            state.unfinished, state.awaiting, state.executing, state.timed,
+            state.unfinished, state.awaiting, state.executing, state.timed, state.free,
         )  # fmt: skip
 
     @property
@@ -60,24 +59,42 @@ class Draft:
         return RunState(
             self.origin.id, self.origin.graph, self.origin.context, self.steps, self.status, self.attempt,
             self.started_at, self.completed_at, self.attempt_started_at, self.cancel_requested_at,
-            self.stopping, self.error, self.unfinished, self.awaiting, self.executing, self.timed,
+            self.stopping, self.error, self.unfinished, self.awaiting, self.executing, self.timed, self.free,
         )  # fmt: skip
 
     def put(self, step: StepState) -> None:
-        """Replace a step, keep the sums, and tell what depends on it when it has just ended."""
-        before = self.steps[step.key]
+        """Replace a step that is not final, keep the sums, and tell what depends on it when it has just ended."""
+        self._count(self.steps[step.key], -1)
         self.steps[step.key] = step
-        self.timed += step.is_timed - before.is_timed
-        self.executing += step.is_executing - before.is_executing
-        self.awaiting += (step.status is StepStatus.AWAITING_APPROVAL) - (
-            before.status is StepStatus.AWAITING_APPROVAL
-        )
-        ended = step.status.is_final - before.status.is_final
-        self.unfinished -= ended
-        if ended:
-            for key in self.graph.dependents[step.key]:
-                dependent = self.steps[key]
-                self.steps[key] = _replace(dependent, unmet=dependent.unmet - ended)
+        if step.status.is_final:
+            self.unfinished -= 1
+            self._release(step.key)
+        else:
+            self._count(step, 1)
+
+    def _count(self, step: StepState, by: int) -> None:
+        """Where a step counts that is not final; each counts once at most."""
+        status = step.status
+        if status is StepStatus.RUNNING:
+            if step.wake_at is not None:
+                self.timed += by
+            elif step.child_run_id is None:
+                self.executing += by
+        elif status is StepStatus.AWAITING_APPROVAL:
+            self.awaiting += by
+        elif step.next_attempt_at is not None:
+            self.timed += by
+        elif step.unmet == 0:
+            self.free += by
+
+    def _release(self, key: str) -> None:
+        """One dependency less for all that waits for `key`."""
+        steps = self.steps
+        for down in self.origin.graph.dependents[key]:
+            waiting = steps[down]
+            steps[down] = _replace(waiting, unmet=waiting.unmet - 1)
+            if waiting.unmet == 1 and waiting.status is StepStatus.PENDING:
+                self.free += 1
 
 
 def evolve(state: RunState, events: Iterable[e.Event]) -> RunState:
@@ -117,21 +134,22 @@ def _run_stopping(draft: Draft, event: e.RunStopping) -> None:
 
 
 def _run_completed(draft: Draft, event: e.RunCompleted) -> None:
-    draft.status = RunStatus.COMPLETED
-    draft.completed_at = event.at
+    _end_run(draft, event, RunStatus.COMPLETED)
 
 
 def _run_failed(draft: Draft, event: e.RunFailed) -> None:
-    draft.status = RunStatus.FAILED
-    draft.completed_at = event.at
+    _end_run(draft, event, RunStatus.FAILED)
     draft.error = event.error
 
 
 def _run_cancelled(draft: Draft, event: e.RunCancelled) -> None:
-    draft.status = RunStatus.CANCELLED
-    draft.completed_at = event.at
-    # A run that was cancelled before it began never had a separate request.
-    draft.cancel_requested_at = draft.cancel_requested_at or event.at
+    _end_run(draft, event, RunStatus.CANCELLED)
+
+
+def _end_run(draft: Draft, event: e.Event, status: RunStatus) -> None:
+    draft.status = status
+    # The clocks of two engines can differ: nothing ends before it began.
+    draft.completed_at = max(event.at, draft.started_at or event.at)
 
 
 def _run_retried(draft: Draft, event: e.RunRetried) -> None:
@@ -141,16 +159,16 @@ def _run_retried(draft: Draft, event: e.RunRetried) -> None:
     draft.stopping = draft.error = None
     for key in event.rerun:
         draft.steps[key] = StepState(key, attempt=event.attempt)
-    for key in event.rerun:
+    # The count is also kept in steps that stay as they are: a skipped branch can hang on what runs again.
+    for key in draft.graph.downstream(event.rerun):
         unmet = sum(not draft.steps[up].status.is_final for up in draft.graph.steps[key].depends_on)
         draft.steps[key] = _replace(draft.steps[key], unmet=unmet)
     draft.unfinished = len(event.rerun)
-    draft.awaiting = draft.executing = draft.timed = 0
+    draft.free = sum(draft.steps[key].unmet == 0 for key in event.rerun)
 
 
 def _step_started(draft: Draft, event: e.StepStarted) -> None:
     step = draft.steps[event.key]
-    started_at = step.started_at if step.started_at is not None else event.at
     if draft.started_at is None:
         draft.started_at = event.at
     draft.put(
@@ -158,7 +176,7 @@ def _step_started(draft: Draft, event: e.StepStarted) -> None:
             step,
             status=StepStatus.RUNNING,
             action_run_id=event.action_run_id,
-            started_at=started_at,
+            started_at=event.at if step.started_at is None else step.started_at,
             tries=event.try_number,
             next_attempt_at=None,
             error=None,
@@ -175,7 +193,7 @@ def _step_failed(draft: Draft, event: e.StepFailed) -> None:
 
 
 def _step_skipped(draft: Draft, event: e.StepSkipped) -> None:
-    _end(draft, event, StepStatus.SKIPPED, skip_reason=event.reason)
+    _end(draft, event, StepStatus.SKIPPED, skip_reason=event.reason, skipped_by=event.by)
 
 
 def _step_cancelled(draft: Draft, event: e.StepCancelled) -> None:
@@ -184,8 +202,10 @@ def _step_cancelled(draft: Draft, event: e.StepCancelled) -> None:
 
 def _end(draft: Draft, event: e.StepEvent, status: StepStatus, **changes: Any) -> None:
     step = draft.steps[event.key]
-    changes.setdefault("next_attempt_at", None)
-    draft.put(_replace(step, status=status, completed_at=event.at, wake_at=None, **changes))
+    # The clocks of two engines can differ: nothing ends before it began.
+    completed_at = max(event.at, step.started_at or event.at)
+    ended = _replace(step, status=status, completed_at=completed_at, wake_at=None, next_attempt_at=None, **changes)
+    draft.put(ended)
 
 
 def _step_retry_scheduled(draft: Draft, event: e.StepRetryScheduled) -> None:
@@ -219,6 +239,10 @@ def _step_awaiting_approval(draft: Draft, event: e.StepAwaitingApproval) -> None
     draft.put(_replace(step, status=StepStatus.AWAITING_APPROVAL, decision_id=event.decision_id))
 
 
+def _step_decided(draft: Draft, event: e.StepDecided) -> None:
+    draft.put(_replace(draft.steps[event.key], status=StepStatus.PENDING))
+
+
 _HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
     e.RunStarted: _run_started,
     e.RunAwaitingApproval: _run_awaiting_approval,
@@ -239,4 +263,5 @@ _HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
     e.StepWaiting: _step_waiting,
     e.StepChildStarted: _step_child_started,
     e.StepAwaitingApproval: _step_awaiting_approval,
+    e.StepDecided: _step_decided,
 }

@@ -1,6 +1,6 @@
 """The shape of an automation version: its steps and what hangs on what. Shared by all runs of the version."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -62,9 +62,7 @@ class Graph(msgspec.Struct, frozen=True):
     timeout_seconds: float | None = None
 
     @classmethod
-    def of(
-        cls, steps: Iterable[StepSpec], *, fail_fast: bool = False, timeout_seconds: float | None = None
-    ) -> "Graph":
+    def of(cls, steps: Iterable[StepSpec], *, fail_fast: bool = False, timeout_seconds: float | None = None) -> "Graph":
         """Build the graph of `steps`, whose dependencies must exist and have no cycle (checked elsewhere)."""
         specs = {step.key: step for step in steps}
         dependents: dict[str, list[str]] = {key: [] for key in specs}
@@ -74,13 +72,13 @@ class Graph(msgspec.Struct, frozen=True):
         frozen = {key: tuple(keys) for key, keys in dependents.items()}
         return cls(specs, frozen, fail_fast, timeout_seconds)
 
-    def downstream(self, keys: Iterable[str]) -> set[str]:
-        """`keys` and everything that hangs on them, near or far."""
+    def downstream(self, keys: Iterable[str], barred: Container[str] = ()) -> set[str]:
+        """`keys` and everything that hangs on them, near or far, but for `barred` ones and what is behind these."""
         reached: set[str] = set()
         frontier = list(keys)
         while frontier:
             key = frontier.pop()
             if key not in reached:
                 reached.add(key)
-                frontier.extend(self.dependents[key])
+                frontier.extend(down for down in self.dependents[key] if down not in barred)
         return reached

@@ -2,20 +2,26 @@
 
 from hashlib import blake2b
 
-from vai.domain.state import Instant
+from vai.domain.state import Instant, StepState
 
 
 def action_run_id(run_id: str, step_key: str, attempt: int, at: Instant) -> str:
     """The id of a step's action run in one attempt: a UUIDv7 whose random part is a hash of its name."""
-    name = f"{run_id}:{step_key}:{attempt}".encode()
-    noise = int.from_bytes(blake2b(name, digest_size=10).digest(), "big")
-    value = (at & 0xFFFF_FFFF_FFFF) << 80 | noise
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return _uuid7(f"{run_id}:{step_key}:{attempt}", at)
 
 
 def idempotency_key(run_id: str, step_key: str, attempt: int) -> str:
     """What an action may hand to the outside: the same over automatic retries and interrupts."""
     return f"{run_id}:{step_key}:{attempt}"
+
+
+def interrupt_decision_id(run_id: str, step: StepState) -> str:
+    """The id of the question whether an interrupted step had happened. Begins with the time the step started."""
+    return _uuid7(f"{run_id}:{step.key}:{step.attempt}:interrupt {step.interrupts}", step.started_at or 0)
+
+
+def _uuid7(name: str, at: Instant) -> str:
+    noise = blake2b(name.encode(), digest_size=10).hexdigest()
+    time = f"{at & 0xFFFF_FFFF_FFFF:012x}"
+    variant = "89ab"[int(noise[3], 16) & 3]
+    return f"{time[:8]}-{time[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:19]}"

@@ -13,8 +13,12 @@ def why_skip(run_when: RunWhen, upstream: Sequence[StepState]) -> SkipReason | N
     """
     if not upstream or run_when is RunWhen.ALL_DONE:
         return None
-    completed = sum(step.status is StepStatus.COMPLETED for step in upstream)
-    failed = sum(_counts_as_failed(step) for step in upstream)
+    completed = failed = 0
+    for step in upstream:
+        if step.status is StepStatus.COMPLETED:
+            completed += 1
+        elif _counts_as_failed(step):
+            failed += 1
     if run_when is RunWhen.ANY_FAILED:
         return None if failed else SkipReason.RUN_WHEN
     if run_when is RunWhen.ANY_SUCCEEDED:

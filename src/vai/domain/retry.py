@@ -33,7 +33,7 @@ def plan_retry(state: RunState, mode: RetryMode, step_key: str | None) -> tuple[
     """
     _check(state, mode, step_key)
     seeds = _seeds(state, mode, step_key)
-    rerun = state.graph.downstream(seeds)
+    rerun = _rerun(state, seeds)
     return tuple(_plan(state, key, rerun, seeds) for key in state.graph.steps)
 
 
@@ -71,6 +71,22 @@ def _seeds(state: RunState, mode: RetryMode, step_key: str | None) -> dict[str, 
     return seeds
 
 
+def _rerun(state: RunState, seeds: dict[str, str]) -> set[str]:
+    """The seeds and all that hangs on them, but for branches not taken whose choice stands: those bar the way."""
+    skipped_by = {
+        step.key: step.skipped_by
+        for step in state.steps.values()
+        if step.skipped_by is not None and step.key not in seeds
+    }
+    barred: set[str] = set()
+    while True:
+        rerun = state.graph.downstream(seeds, barred)
+        stands = {key for key, by in skipped_by.items() if by not in rerun}
+        if stands == barred:
+            return rerun
+        barred = stands  # fewer steps run again, so that more choices may stand
+
+
 def _was_skipped_by_choice(step: StepState) -> bool:
     """A condition or a branch is an answer like any other: it stands while what it rests on stands."""
     return step.status is StepStatus.SKIPPED and step.skip_reason is not SkipReason.UPSTREAM_FAILED
@@ -80,9 +96,7 @@ def _plan(state: RunState, key: str, rerun: set[str], seeds: dict[str, str]) -> 
     step = state.steps[key]
     if key in rerun:
         upstream = next((up for up in state.graph.steps[key].depends_on if up in rerun), None)
-        return PlannedStep(
-            key, PlannedAction.RERUN, seeds.get(key) or f"it needs {upstream}, which runs again"
-        )
+        return PlannedStep(key, PlannedAction.RERUN, seeds.get(key) or f"it needs {upstream}, which runs again")
     if step.status is StepStatus.SKIPPED:
         reason = f"it was skipped ({step.skip_reason}), and nothing that decides this runs again"
         return PlannedStep(key, PlannedAction.SKIP, reason)

@@ -1,7 +1,8 @@
 """A run with its steps as one frozen value."""
 
 from collections.abc import Mapping
-from typing import Any
+from math import ceil
+from typing import Any, Protocol
 
 import msgspec
 
@@ -56,6 +57,12 @@ class StepState(msgspec.Struct, frozen=True):
     decision_id: str | None = None
     child_run_id: str | None = None
     skip_reason: SkipReason | None = None
+    skipped_by: str | None = None  # the step that took another branch
+
+    @property
+    def is_free(self) -> bool:
+        """True when nothing holds it back but that its run is driven."""
+        return self.status is StepStatus.PENDING and self.unmet == 0 and self.next_attempt_at is None
 
     @property
     def is_executing(self) -> bool:
@@ -98,6 +105,7 @@ class RunState(msgspec.Struct, frozen=True):
     awaiting: int = 0  # steps in awaiting_approval
     executing: int = 0  # steps whose action is at work
     timed: int = 0  # steps that a point in time will move
+    free: int = 0  # steps that start as soon as the run is driven
 
     @property
     def is_stopping(self) -> bool:
@@ -105,21 +113,38 @@ class RunState(msgspec.Struct, frozen=True):
         return self.cancel_requested_at is not None or self.stopping is not None
 
     def due_at(self) -> Instant | None:
-        """The next point in time that moves the run by itself: a timer, a backoff, or its limit."""
-        if self.status.is_final or self.status is RunStatus.PENDING:
+        """The next point in time that moves the run by itself: a timer, a backoff, or its limit.
+
+        A point in the past when steps are free that nobody has started: the run was handed back, or a person or
+        another run has set them free.
+        """
+        if self.status.is_final or self.attempt_started_at is None:
             return None
-        due = (
-            [t for step in self.steps.values() for t in (step.wake_at, step.next_attempt_at) if t]
-            if self.timed
-            else []
-        )
-        if (
-            self.graph.timeout_seconds is not None
-            and self.attempt_started_at is not None
-            and not self.is_stopping
-        ):
-            due.append(self.attempt_started_at + int(self.graph.timeout_seconds * 1000))
+        if self.free:
+            return self.attempt_started_at
+        steps = self.steps.values() if self.timed else ()
+        due = [at for step in steps for at in (step.wake_at, step.next_attempt_at) if at is not None]
+        limit_at = run_limit_at(self)
+        if limit_at is not None:
+            due.append(limit_at)
         return min(due, default=None)
+
+
+class Limited(Protocol):
+    """What the time limit of a run hangs on: a `RunState`, or a draft of one."""
+
+    @property
+    def graph(self) -> Graph: ...
+    @property
+    def attempt_started_at(self) -> Instant | None: ...
+    @property
+    def is_stopping(self) -> bool: ...
+
+
+def run_limit_at(run: Limited) -> Instant | None:
+    """When the attempt has taken too long; None without a limit, before it began, and once the run is stopping."""
+    limit, begun = run.graph.timeout_seconds, run.attempt_started_at
+    return None if limit is None or begun is None or run.is_stopping else begun + ceil(limit * 1000)
 
 
 def restore_state(state: RunState) -> RunState:
@@ -135,10 +160,12 @@ def restore_state(state: RunState) -> RunState:
         awaiting=sum(step.status is StepStatus.AWAITING_APPROVAL for step in steps.values()),
         executing=sum(step.is_executing for step in steps.values()),
         timed=sum(step.is_timed for step in steps.values()),
+        free=sum(step.is_free for step in steps.values()),
     )
 
 
 def initial_state(run_id: str, graph: Graph, context: RunContext) -> RunState:
     """The state of a run that was accepted and has not begun."""
     steps = {key: StepState(key, unmet=len(spec.depends_on)) for key, spec in graph.steps.items()}
-    return RunState(run_id, graph, context, steps, unfinished=len(steps))
+    free = sum(step.is_free for step in steps.values())
+    return RunState(run_id, graph, context, steps, unfinished=len(steps), free=free)

@@ -1,6 +1,7 @@
 """The statuses of runs and steps, in the API's own words."""
 
 from enum import StrEnum
+from functools import cached_property
 
 
 class RunStatus(StrEnum):
@@ -13,7 +14,7 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
-    @property
+    @cached_property
     def is_final(self) -> bool:
         """True when only a retry can move the run again."""
         return self in FINAL_RUN_STATUSES
@@ -30,16 +31,14 @@ class StepStatus(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
 
-    @property
+    @cached_property
     def is_final(self) -> bool:
         """True when only a retry can move the step again."""
         return self in FINAL_STEP_STATUSES
 
 
 FINAL_RUN_STATUSES = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
-FINAL_STEP_STATUSES = frozenset(
-    {StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED}
-)
+FINAL_STEP_STATUSES = frozenset({StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED})
 
 
 class SkipReason(StrEnum):
@@ -67,7 +66,7 @@ class OnInterrupt(StrEnum):
 
     RETRY = "retry"
     FAIL = "fail"
-    ASK = "ask"
+    ASK = "ask"  # a person says whether it had happened: then it is completed, else it runs again
 
 
 class RetryMode(StrEnum):

@@ -1,0 +1,100 @@
+"""What becomes of a step when an execution of it reports, or its time has come."""
+
+from collections.abc import Callable
+from typing import Any
+
+from vai.domain import commands as c
+from vai.domain import events as e
+from vai.domain.backoff import may_retry, next_attempt_at
+from vai.domain.deciding import Deciding
+from vai.domain.state import Result, StepError, StepState, run_limit_at
+from vai.domain.status import SkipReason, StepStatus
+
+
+def take_report(deciding: Deciding, report: c.Report) -> None:
+    """Take in one report. One of an execution that is over (interrupted, killed, an earlier try) changes nothing."""
+    step = deciding.draft.steps.get(report.key)
+    if step is None or not step.is_executing or step.tries != report.try_number:
+        return
+    if report.attempt is None or report.attempt == step.attempt:
+        _REPORTS[type(report)](deciding, step, report)
+
+
+def take_due(deciding: Deciding) -> None:
+    """Take in all that is due by now. The run's limit comes before backoffs: at the limit nothing starts any more."""
+    draft, now = deciding.draft, deciding.now
+    again = []
+    for step in list(draft.steps.values()) if draft.timed else ():
+        if step.wake_at is not None and step.wake_at <= now:
+            deciding.end(e.StepCompleted(now, step.key, step.result or Result()))
+        elif step.next_attempt_at is not None and step.next_attempt_at <= now:
+            again.append(step)
+    limit_at = run_limit_at(draft)
+    if limit_at is not None and limit_at <= now:
+        deciding.stop("timeout")
+    if not draft.is_stopping:
+        for step in again:
+            deciding.start(step)
+
+
+def _completed(deciding: Deciding, step: StepState, report: c.Completed) -> None:
+    deciding.end(e.StepCompleted(deciding.now, step.key, report.result))
+    if report.skips:
+        _skip_branches(deciding, step.key, report.skips)
+
+
+def _skip_branches(deciding: Deciding, by: str, keys: tuple[str, ...]) -> None:
+    # Whatever does not wait for the branch may have started already: whether it is skipped would be a race.
+    below = deciding.draft.graph.downstream([by])
+    for key in keys:
+        if key in below and deciding.draft.steps[key].status is StepStatus.PENDING:
+            deciding.end(e.StepSkipped(deciding.now, key, SkipReason.BRANCH_NOT_TAKEN, by))
+
+
+def _failed(deciding: Deciding, step: StepState, report: c.Failed) -> None:
+    now, draft = deciding.now, deciding.draft
+    policy = draft.graph.steps[step.key].retry
+    failures = step.tries - step.interrupts
+    if draft.is_stopping or not may_retry(policy, report.error, failures):
+        deciding.fail(step.key, report.error)
+        return
+    seed = f"{draft.origin.id}:{step.key}:{draft.attempt}"
+    due = next_attempt_at(policy, failures, seed, report.retry_after_seconds, now)
+    deciding.emit(e.StepRetryScheduled(now, step.key, report.error, due))
+
+
+def _stopped(deciding: Deciding, step: StepState, _: c.Stopped) -> None:
+    if deciding.draft.is_stopping:
+        deciding.cancel(step.key)
+    else:
+        error = StepError("stopped", "The action stopped itself although nobody had asked it to.")
+        deciding.fail(step.key, error)
+
+
+def _waits(deciding: Deciding, step: StepState, report: c.Waits) -> None:
+    _suspend(deciding, e.StepWaiting(deciding.now, step.key, report.until, report.result))
+
+
+def _awaits_child(deciding: Deciding, step: StepState, report: c.AwaitsChild) -> None:
+    _suspend(deciding, e.StepChildStarted(deciding.now, step.key, report.child_run_id))
+
+
+def _awaits_decision(deciding: Deciding, step: StepState, report: c.AwaitsDecision) -> None:
+    _suspend(deciding, e.StepAwaitingApproval(deciding.now, step.key, report.decision_id))
+
+
+def _suspend(deciding: Deciding, event: e.StepEvent) -> None:
+    deciding.emit(event)
+    # The wait began while the run was being stopped: nobody would ever wake it.
+    if deciding.draft.is_stopping:
+        deciding.cancel(event.key)
+
+
+_REPORTS: dict[type[c.Report], Callable[[Deciding, StepState, Any], None]] = {
+    c.Completed: _completed,
+    c.Failed: _failed,
+    c.Stopped: _stopped,
+    c.Waits: _waits,
+    c.AwaitsChild: _awaits_child,
+    c.AwaitsDecision: _awaits_decision,
+}

@@ -1,0 +1,87 @@
+"""Random graphs, and the conditions in them."""
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from vai.domain.graph import Condition, ExpressionFailed, Graph, RetryPolicy, StepSpec
+from vai.domain.state import RunState
+from vai.domain.status import OnInterrupt, RunWhen, StepStatus
+
+
+@dataclass(frozen=True)
+class Says:
+    """A condition that always answers the same."""
+
+    answer: bool
+
+    def __call__(self, state: RunState) -> bool:
+        return self.answer
+
+
+@dataclass(frozen=True)
+class IfCompleted:
+    """A condition on another step."""
+
+    key: str
+
+    def __call__(self, state: RunState) -> bool:
+        return state.steps[self.key].status is StepStatus.COMPLETED
+
+
+@dataclass(frozen=True)
+class Raises:
+    """A condition that cannot be evaluated."""
+
+    def __call__(self, state: RunState) -> bool:
+        raise ExpressionFailed("steps.x.result.rows > 0", "no such key: rows", ["steps", "input"])
+
+
+def conditions(upstream: list[str]) -> st.SearchStrategy[Condition | None]:
+    kinds: list[st.SearchStrategy[Condition | None]] = [
+        st.none(),
+        st.none(),
+        st.builds(Says, st.booleans()),
+        st.just(Raises()),
+    ]
+    if upstream:
+        kinds.append(st.builds(IfCompleted, st.sampled_from(upstream)))
+    return st.one_of(kinds)
+
+
+policies = st.one_of(
+    st.just(RetryPolicy()),
+    st.builds(
+        RetryPolicy,
+        max_attempts=st.integers(2, 3),
+        initial_seconds=st.sampled_from([0.0, 0.5, 5.0]),
+        factor=st.sampled_from([1.0, 2.0]),
+        jitter=st.booleans(),
+        on=st.sampled_from([(), ("timeout",)]),
+    ),
+)
+
+
+@st.composite
+def graphs(draw: st.DrawFn, max_steps: int = 12) -> Graph:
+    """A graph whose steps stand in any order, not only the one in which they can run."""
+    keys = [f"s{i}" for i in range(draw(st.integers(0, max_steps)))]
+    specs = []
+    for i, key in enumerate(keys):
+        upstream = draw(st.lists(st.sampled_from(keys[:i]), max_size=3, unique=True)) if i else []
+        specs.append(
+            StepSpec(
+                key,
+                "noop",
+                depends_on=tuple(upstream),
+                run_when=draw(st.sampled_from(RunWhen)),
+                condition=draw(conditions(upstream)),
+                retry=draw(policies),
+                on_interrupt=draw(st.sampled_from(OnInterrupt)),
+            )
+        )
+    return Graph.of(
+        draw(st.permutations(specs)),
+        fail_fast=draw(st.booleans()),
+        timeout_seconds=draw(st.sampled_from([None, None, 0.0004, 30.0])),
+    )

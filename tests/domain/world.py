@@ -1,0 +1,213 @@
+"""One run driven by hand. Every command that goes through it is checked against what must hold always."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from vai.domain import commands as c
+from vai.domain import events as e
+from vai.domain.decide import MAX_INTERRUPTS, decide, transition
+from vai.domain.events import data_of, event_of
+from vai.domain.evolve import evolve
+from vai.domain.graph import Graph, StepSpec
+from vai.domain.refusals import Refusal
+from vai.domain.state import RunContext, RunState, StepError, StepState, initial_state, restore_state
+from vai.domain.status import RunStatus, RunWhen, SkipReason, StepStatus
+
+RUN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+BEGINNING = 1_700_000_000_000
+DRIVING = (c.Start, c.Advance, c.TakeOver)
+BROKEN = StepError("broken", "It broke.")
+FLAKY = StepError("timeout", "It took too long.", retryable=True)
+
+
+def a_run(*steps: StepSpec, **options: Any) -> "World":
+    """A run of these steps."""
+    return World(Graph.of(steps, **options))
+
+
+def step(key: str, *depends_on: str, **options: Any) -> StepSpec:
+    """A step that needs these others."""
+    return StepSpec(key, "noop", depends_on=depends_on, **options)
+
+
+class World:
+    """A run, its history, and a clock that is turned by hand."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.initial = self.state = initial_state(RUN_ID, graph, RunContext("tenant", "automation", BEGINNING))
+        self.now = BEGINNING
+        self.history: list[e.Event] = []
+
+    # --- what a test does --------------------------------------------------------------------------------
+
+    def do(self, command: c.Command) -> tuple[e.Event, ...]:
+        """Apply a command, with all checks. Raises the refusal when it is refused."""
+        before, steps = self.state, dict(self.state.steps)
+        try:
+            events, after = transition(before, command, self.now)
+        except Refusal as refusal:
+            assert refused_alike(before, command, self.now, refusal)
+            assert before.steps == steps
+            raise
+        assert before.steps == steps, "deciding changed the state it was given"
+        assert transition(before, command, self.now) == (events, after), "the same question, another answer"
+        assert decide(before, command, self.now) == events
+        self._check_events(command, events, after)
+        self.state = after
+        self.history += events
+        check_state(after)
+        self._check_moves(command)
+        assert evolve(self.initial, self.history) == after
+        return events
+
+    def start(self) -> "World":
+        """Begin the run."""
+        self.do(c.Start())
+        return self
+
+    def report(self, *reports: c.Report) -> tuple[e.Event, ...]:
+        """Let executions report."""
+        return self.do(c.Advance(reports))
+
+    def complete(self, *keys: str, **options: Any) -> tuple[e.Event, ...]:
+        """Let these executions complete."""
+        return self.report(*(c.Completed(key, self.step(key).tries, **options) for key in keys))
+
+    def fail(self, *keys: str, error: StepError = BROKEN, **options: Any) -> tuple[e.Event, ...]:
+        """Let these executions fail."""
+        return self.report(*(c.Failed(key, self.step(key).tries, error, **options) for key in keys))
+
+    def stop(self, *keys: str) -> tuple[e.Event, ...]:
+        """Let these executions report that they have stopped."""
+        return self.report(*(c.Stopped(key, self.step(key).tries) for key in keys))
+
+    def wait(self, milliseconds: int) -> tuple[e.Event, ...]:
+        """Turn the clock, and let the run see it."""
+        self.now += milliseconds
+        return self.do(c.Advance())
+
+    # --- what a test asks --------------------------------------------------------------------------------
+
+    def step(self, key: str) -> StepState:
+        """A step as it is now."""
+        return self.state.steps[key]
+
+    def where(self, status: StepStatus) -> set[str]:
+        """The steps in a status."""
+        return {key for key, step in self.state.steps.items() if step.status is status}
+
+    def executing(self) -> list[str]:
+        """The steps whose action is at work."""
+        return [key for key, step in self.state.steps.items() if step.is_executing]
+
+    def statuses(self) -> dict[str, str]:
+        """Every step's status."""
+        return {key: step.status.value for key, step in self.state.steps.items()}
+
+    # --- what must hold always ---------------------------------------------------------------------------
+
+    def _check_events(self, command: c.Command, events: Iterable[e.Event], after: RunState) -> None:
+        state = self.state
+        for event in events:
+            assert event.at == self.now
+            assert event_of(event.type, event.at, event.step_key, data_of(event)) == event
+            if isinstance(event, e.StepStarted):
+                assert isinstance(command, DRIVING), "only what drives a run starts steps"
+                check_start(state, event.key)
+            state = evolve(state, [event])
+            if isinstance(event, e.StepInterrupted) and event.reason == "engine_lost":
+                end = after.steps[event.key]
+                assert end.interrupts < MAX_INTERRUPTS or end.status.is_final
+        assert state == after
+
+    def _check_moves(self, command: c.Command) -> None:
+        """No run is dead, and it waits for a person exactly when only a person can move it."""
+        state = self.state
+        may_start = not isinstance(command, c.Advance) or command.may_start
+        if isinstance(command, DRIVING) and may_start and state.attempt_started_at is not None:
+            assert not state.free, "what drives a run leaves nothing free"
+        if state.status.is_final or state.status is RunStatus.PENDING:
+            return
+        children = any(s.status is StepStatus.RUNNING and s.child_run_id for s in state.steps.values())
+        moves = bool(state.executing or state.timed or state.free or children)
+        assert moves == (state.status is RunStatus.RUNNING)
+        assert moves or state.awaiting
+        if state.free or state.timed:
+            assert state.due_at() is not None
+
+
+def refused_alike(state: RunState, command: c.Command, now: int, refusal: Refusal) -> bool:
+    """The same command is refused again, and in the same words."""
+    try:
+        transition(state, command, now)
+    except Refusal as again:
+        return type(again) is type(refusal) and again.message == refusal.message
+    return False
+
+
+def check_state(state: RunState) -> None:
+    """What holds in every state, whatever led to it."""
+    assert restore_state(state) == state, "the sums are those of the steps"
+    all_final = all(step.status.is_final for step in state.steps.values())
+    assert state.status.is_final == (state.completed_at is not None)
+    assert all_final or not state.status.is_final
+    assert (state.error is not None) == (state.status is RunStatus.FAILED)
+    if state.completed_at is not None and state.started_at is not None:
+        assert state.started_at <= state.completed_at
+    for key, found in state.steps.items():
+        check_step(key, found)
+        if state.is_stopping and not found.status.is_final:
+            assert found.is_executing, "a run that stops waits for nothing but the actions at work"
+
+
+def check_step(key: str, found: StepState) -> None:
+    """What holds for every step, whatever led to it."""
+    assert found.key == key
+    assert found.status.is_final == (found.completed_at is not None)
+    if found.completed_at is not None and found.started_at is not None:
+        assert found.started_at <= found.completed_at
+    assert (found.skip_reason is not None) == (found.status is StepStatus.SKIPPED)
+    assert (found.skipped_by is not None) == (found.skip_reason is SkipReason.BRANCH_NOT_TAKEN)
+    assert (found.status is StepStatus.COMPLETED) <= (found.result is not None and found.error is None)
+    assert (found.status is StepStatus.FAILED) <= (found.error is not None and found.result is None)
+    assert found.interrupts <= found.tries
+    assert (found.started_at is not None) == (found.tries > 0) == (found.action_run_id is not None)
+
+
+def check_start(state: RunState, key: str) -> None:
+    """A step starts when all it needs is final and its `runWhen` holds, in a run that goes on."""
+    found = state.steps[key]
+    needed = [state.steps[up] for up in state.graph.steps[key].depends_on]
+    assert not state.is_stopping
+    assert not state.status.is_final
+    assert state.status is not RunStatus.PENDING
+    assert found.status is StepStatus.PENDING
+    assert all(up.status.is_final for up in needed)
+    assert run_when_holds(state.graph.steps[key].run_when, needed)
+
+
+def run_when_holds(run_when: RunWhen, needed: list[StepState]) -> bool:
+    """`runWhen` said once more, in other words than the state machine's."""
+    if not needed:
+        return True
+    good = {up.key for up in needed if up.status is StepStatus.COMPLETED}
+    harmless = {
+        up.key
+        for up in needed
+        if up.status is StepStatus.SKIPPED and up.skip_reason is not SkipReason.UPSTREAM_FAILED
+    }
+    bad = {up.key for up in needed} - good - harmless
+    return {
+        RunWhen.ALL_SUCCEEDED: not bad and not harmless,
+        RunWhen.NONE_FAILED: not bad,
+        RunWhen.ALL_DONE: True,
+        RunWhen.ANY_FAILED: bool(bad),
+        RunWhen.ANY_SUCCEEDED: bool(good),
+    }[run_when]
+
+
+def without_count(found: StepState) -> StepState:
+    """A step but for the count that follows from the others."""
+    return msgspec.structs.replace(found, unmet=0)
