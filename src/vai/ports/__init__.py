@@ -13,6 +13,7 @@ from vai.ports.actions import (
 )
 from vai.ports.changes import (
     ActionRunFilter,
+    AlreadyExists,
     Conflict,
     Created,
     Landed,
@@ -54,6 +55,7 @@ __all__ = [
     "ActionRunRecord",
     "ActionStopped",
     "Actions",
+    "AlreadyExists",
     "ApiKeyRecord",
     "ArtifactRecord",
     "AutomationRecord",

@@ -101,3 +101,7 @@ class ActionRunFilter(msgspec.Struct, frozen=True):
 
 class StoreUnavailable(Exception):
     """The database cannot be reached or written just now; nothing of the request was kept."""
+
+
+class AlreadyExists(Exception):
+    """Something with this id or name is there already, or what it refers to is gone; nothing was written."""

@@ -1,0 +1,21 @@
+"""The store: runs, automations, access and leases on SQLite or PostgreSQL."""
+
+from vai.ports import Clock, Store
+from vai.storage.database import Database
+from vai.storage.sqlite import SqliteDatabase
+from vai.storage.store import SqlStore
+
+__all__ = ["open_store"]
+
+
+def open_store(url: str, *, clock: Clock) -> Store:
+    """The store at `url`, not yet opened: `sqlite:///relative/vai.db`, `sqlite:////absolute/vai.db` or
+    `postgresql://user@host/name`. Raises ValueError for any other URL."""
+    return SqlStore(_database(url), clock)
+
+
+def _database(url: str) -> Database:
+    scheme = url.split("://", 1)[0].lower()
+    if scheme == "sqlite":
+        return SqliteDatabase(url)
+    raise ValueError(f"{scheme!r} is not a database that vai knows: use sqlite:///… or postgresql://…")

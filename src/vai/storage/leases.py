@@ -1,0 +1,168 @@
+"""Engines and their leases: the `LeaseStore` part of the store."""
+
+import asyncio
+import os
+import platform
+from collections.abc import Sequence
+
+from sqlalchemy import and_, case, delete, func, insert, or_, select, update
+from sqlalchemy.sql import ClauseElement, ColumnElement
+
+from vai.domain.state import Instant
+from vai.storage.base import StoreBase
+from vai.storage.database import Database
+from vai.storage.statements import Connection, param
+from vai.storage.tables import automation_runs, engines
+
+_run = automation_runs.c
+
+
+class _Statements:
+    def __init__(self, db: Database) -> None:
+        now = db.now
+        until = now + param("lease_ms")
+        values = {
+            "id": param("id"),
+            "lease_expires_at": until,
+            "started_at": now,
+            "host": param("host"),
+            "pid": param("pid"),
+        }
+        self.register = db.compile(insert(engines).values(values))
+        mine = engines.c.id == param("engine_id")
+        self.renew = db.compile(update(engines).values(lease_expires_at=until).where(mine).returning(engines.c.id))
+        self.remove = db.compile(delete(engines).where(mine))
+        self.others = db.compile(
+            select(engines.c.id, engines.c.lease_expires_at <= now).where(engines.c.id != param("engine_id"))
+        )
+        self.is_registered = db.compile(select(engines.c.id).where(mine))
+        live = _run.completed_at.is_(None)
+        self.free_orphans = db.compile(
+            update(automation_runs)
+            .values(lease_owner=None)
+            .where(live, _run.lease_owner.is_not(None), _run.lease_owner.not_in(select(engines.c.id)))
+        )
+        self.claim = db.compile(self._claim(_claimable(now), param("limit")))
+        self.claim_run = db.compile(self._claim(and_(_run.id == param("run_id"), _claimable(now)), None))
+        self.give_back = db.compile(
+            update(automation_runs)
+            .values(lease_owner=None, version=_run.version + 1)
+            .where(live, _run.lease_owner == param("engine_id"))
+            .returning(_run.id)
+        )
+        at_once = or_(_run.status == "pending", _run.cancel_requested_at.is_not(None), _run.executing > 0)
+        self.next_due = db.compile(
+            select(func.min(case((at_once, _run.created_at), else_=_run.due_at))).where(
+                live, _run.lease_owner.is_(None)
+            )
+        )
+
+    @staticmethod
+    def _claim(wanted: ColumnElement[bool], limit: ColumnElement[int] | None) -> ClauseElement:
+        # SKIP LOCKED (PostgreSQL; SQLite has one writer): engines that claim at once get different runs.
+        found = select(_run.id).where(wanted).order_by(_run.id).with_for_update(skip_locked=True)
+        if limit is not None:
+            found = found.limit(limit)
+        return (
+            update(automation_runs)
+            .values(lease_owner=param("engine_id"), version=_run.version + 1)
+            .where(_run.id.in_(found.scalar_subquery()))
+            .returning(_run.id)
+        )
+
+
+def _claimable(now: ColumnElement[int]) -> ColumnElement[bool]:
+    due = or_(
+        _run.status == "pending",
+        _run.cancel_requested_at.is_not(None),
+        _run.due_at <= now,
+        _run.executing > 0,
+    )
+    return and_(_run.completed_at.is_(None), _run.lease_owner.is_(None), due)
+
+
+class Leases(StoreBase):
+    """Who drives which run. Dead engines are found by every claim, and lose their row and their runs."""
+
+    def _build(self) -> None:
+        super()._build()
+        self._lease_sql = _Statements(self._db)
+
+    async def register_engine(self, engine_id: str, lease_seconds: float) -> None:
+        """Make the engine known, alive for `lease_seconds` and as long as it renews."""
+        # The lock comes before the row: a row without a lock is a dead engine.
+        await asyncio.to_thread(self._db.hold, engine_id)
+        params = {
+            "id": engine_id,
+            "lease_ms": int(lease_seconds * 1000),
+            "now": self._clock(),
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }
+        await self._call(lambda c: self._lease_sql.register.run(c, params))
+
+    async def renew(self, engine_id: str, lease_seconds: float) -> bool:
+        """Stay alive for `lease_seconds` more. False: it was declared dead."""
+        params = {"engine_id": engine_id, "lease_ms": int(lease_seconds * 1000), "now": self._clock()}
+        if not await self._call(lambda c: bool(self._lease_sql.renew.all(c, params))):
+            return False
+        await asyncio.to_thread(self._db.hold, engine_id)
+        return True
+
+    async def claim(self, engine_id: str, limit: int) -> Sequence[str]:
+        """Take up to `limit` runs, oldest first."""
+        params = {"engine_id": engine_id, "limit": limit, "now": self._clock()}
+
+        def work(connection: Connection) -> list[str]:
+            sql = self._lease_sql
+            self._bury(connection, engine_id)
+            # An engine that was declared dead would lose again at once what it takes.
+            if sql.is_registered.one(connection, params) is None:
+                return []
+            return sorted(row[0] for row in sql.claim.all(connection, params))
+
+        claimed: list[str] = await self._call(work)
+        return claimed
+
+    async def claim_run(self, engine_id: str, run_id: str) -> bool:
+        """Take this run, if it is claimable."""
+        params = {"engine_id": engine_id, "run_id": run_id, "now": self._clock()}
+
+        def work(connection: Connection) -> bool:
+            sql = self._lease_sql
+            if sql.is_registered.one(connection, params) is None:
+                return False
+            if sql.claim_run.all(connection, params):
+                return True
+            self._bury(connection, engine_id)
+            return bool(sql.claim_run.all(connection, params))
+
+        taken: bool = await self._call(work)
+        return taken
+
+    def _bury(self, connection: Connection, engine_id: str) -> None:
+        """Remove engines that are dead or expired, and free what engines without a row hold."""
+        sql = self._lease_sql
+        others = sql.others.all(connection, {"engine_id": engine_id, "now": self._clock()})
+        gone = {other for other, is_expired in others if is_expired}
+        gone.update(self._db.dead(connection, [other for other, _ in others]))
+        for other in gone:
+            sql.remove.run(connection, {"engine_id": other})
+        sql.free_orphans.run(connection)
+
+    async def retire_engine(self, engine_id: str) -> None:
+        """Give back all that it holds and remove its row."""
+        params = {"engine_id": engine_id}
+
+        def work(connection: Connection, touched: list[str]) -> None:
+            touched += [row[0] for row in self._lease_sql.give_back.all(connection, params)]
+            self._lease_sql.remove.run(connection, params)
+
+        await self._call_telling(work)
+        await asyncio.to_thread(self._db.let_go, engine_id)
+
+    async def next_due(self) -> Instant | None:
+        """When the next run that nobody holds is due; in the past when it is due at once."""
+        row = await self._db.read(lambda c: self._lease_sql.next_due.one(c), is_keyed=True)
+        due: Instant | None = row[0]
+        return due

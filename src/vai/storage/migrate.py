@@ -1,0 +1,99 @@
+"""Brings a database to the newest schema, once, however many processes start at the same moment.
+
+Alembic is imported only where there is something to do, so that an ordinary start stays quick.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vai.ports import StoreUnavailable
+
+HEAD = "0001"
+"""The newest revision of `migrations/versions`; a test holds them together."""
+
+KNOWN = frozenset({"0001"})
+
+_VERSION = "SELECT version_num FROM alembic_version"
+
+
+def migrate_sqlite(path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
+    """Migrate the file at `path`. Raises StoreUnavailable for a newer schema, else the driver's errors."""
+    connection = connect()
+    try:
+        if _is_current(_sqlite_revision(connection), str(path)):
+            return
+    finally:
+        connection.close()
+    with _file_lock(path.with_name(f"{path.name}.migrate.lock")):
+        connection = connect()
+        try:
+            # Another process may have migrated while this one waited for the lock.
+            if not _is_current(_sqlite_revision(connection), str(path)):
+                _upgrade_sqlite(connection)
+        finally:
+            connection.close()
+
+
+def _sqlite_revision(connection: sqlite3.Connection) -> str | None:
+    try:
+        rows = connection.execute(_VERSION).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return None
+        raise
+    return rows[0][0] if rows else None
+
+
+def _is_current(revision: str | None, name: str) -> bool:
+    if revision is not None and revision not in KNOWN:
+        raise StoreUnavailable(
+            f"The database {name} was made by a newer vai (schema {revision}); install that version or newer."
+        )
+    return revision == HEAD
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _upgrade_sqlite(connection: sqlite3.Connection) -> None:
+    from sqlalchemy import create_engine  # noqa: PLC0415
+    from sqlalchemy.pool import StaticPool  # noqa: PLC0415
+
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    # SQLAlchemy's transaction keeps Alembic from committing each migration; the driver begins nothing by itself.
+    with engine.begin() as shared:
+        connection.execute("BEGIN IMMEDIATE")
+        upgrade(shared)
+
+
+def upgrade(connection: Any) -> None:
+    """Run the migrations that lack on an SQLAlchemy connection, within its transaction."""
+    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
+
+    config, scripts = configuration()
+    context = EnvironmentContext(config, scripts, fn=lambda revision, _: scripts._upgrade_revs("head", revision))
+    context.configure(connection=connection)
+    with context:
+        context.run_migrations()
+
+
+def configuration() -> Any:
+    """Alembic's configuration and the migrations, without an ini file."""
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "vai.storage:migrations")
+    return config, ScriptDirectory.from_config(config)

@@ -1,0 +1,245 @@
+"""The tables, once for both databases. Columns carry the API's words; times are milliseconds, JSON is text."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+ID = Text()
+WORD = Text()
+INSTANT = BigInteger()
+JSON_TEXT = Text()
+
+FINAL = "('completed', 'failed', 'cancelled')"
+LIVE = text("completed_at IS NULL")
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("created_at", INSTANT, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", ID, ForeignKey("organizations.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("key_hash", Text, nullable=False, unique=True),
+    Column("role", WORD, nullable=False),
+    Column("kind", WORD, nullable=False),
+    Column("parent_id", ID),
+    Column("expires_at", INSTANT),
+    Column("created_at", INSTANT, nullable=False),
+    Column("last_used_at", INSTANT),
+    Column("revoked_at", INSTANT),
+)
+
+automations = Table(
+    "automations",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", ID, ForeignKey("organizations.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("description", Text),
+    Column("status", WORD, nullable=False),
+    Column("trigger_type", WORD, nullable=False),
+    Column("orchestrator_type", WORD, nullable=False),
+    Column("template_id", Text),
+    Column("created_at", INSTANT, nullable=False),
+    Column("updated_at", INSTANT, nullable=False),
+    Index(None, "tenant_id", "id"),
+    UniqueConstraint("tenant_id", "name"),
+    CheckConstraint("status IN ('draft', 'active', 'archived')", name="status"),
+)
+
+automation_versions = Table(
+    "automation_versions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", ID, nullable=False),
+    Column("automation_id", ID, ForeignKey("automations.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("status", WORD, nullable=False),
+    Column("config", JSON_TEXT, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("updated_at", INSTANT, nullable=False),
+    Column("published_at", INSTANT),
+    UniqueConstraint("automation_id", "number"),
+    CheckConstraint("status IN ('draft', 'active', 'archived')", name="status"),
+)
+
+for _status in ("draft", "active"):
+    _only = text(f"status = '{_status}'")
+    Index(
+        f"uq_automation_versions_one_{_status}",
+        automation_versions.c.automation_id,
+        unique=True,
+        sqlite_where=_only,
+        postgresql_where=_only,
+    )
+
+automation_runs = Table(
+    "automation_runs",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", ID, nullable=False),
+    Column("automation_id", ID, ForeignKey("automations.id"), nullable=False),
+    Column("automation_version_id", ID, ForeignKey("automation_versions.id"), nullable=False),
+    Column("version_number", Integer, nullable=False),
+    Column("status", WORD, nullable=False),
+    Column("orchestrator_type", WORD, nullable=False),
+    Column("trigger_type", WORD, nullable=False),
+    Column("trigger_source_type", WORD, nullable=False),
+    Column("trigger_source_id", Text),
+    Column("concurrency_key", Text),
+    Column("external_job_id", Text),
+    Column("error", JSON_TEXT),
+    Column("attempt", Integer, nullable=False),
+    Column("cancel_requested_at", INSTANT),
+    Column("created_at", INSTANT, nullable=False),
+    Column("started_at", INSTANT),
+    Column("completed_at", INSTANT),
+    Column("updated_at", INSTANT, nullable=False),
+    Column("version", BigInteger, nullable=False),  # guards changes of state
+    Column("event_seq", BigInteger, nullable=False),  # number of the last event
+    Column("attempt_started_at", INSTANT),
+    Column("stopping", WORD),
+    Column("due_at", INSTANT),
+    Column("executing", Integer, nullable=False),  # steps whose action was at work at the last commit
+    Column("lease_owner", ID),
+    Column("idempotency_key", Text),
+    Column("idempotency_hash", Text),
+    Column("input", JSON_TEXT, nullable=False),
+    Column("payload", JSON_TEXT, nullable=False),
+    CheckConstraint(f"(status IN {FINAL}) = (completed_at IS NOT NULL)", name="completed_when_final"),
+    # Ids are UUIDv7: their order is the order of creation, so "newest first" is an index read backwards.
+    Index(None, "tenant_id", "id"),
+    Index(None, "tenant_id", "status", "id"),
+    Index(None, "tenant_id", "automation_id", "id"),
+    Index("ix_automation_runs_automation_version_id", "automation_version_id"),
+    # What engines look through: few rows beside all the final ones.
+    Index("ix_automation_runs_live", "lease_owner", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+)
+
+HAS_IDEMPOTENCY_KEY = text("idempotency_key IS NOT NULL")
+Index(
+    "uq_automation_runs_idempotency_key",
+    automation_runs.c.tenant_id,
+    automation_runs.c.automation_id,
+    automation_runs.c.idempotency_key,
+    unique=True,
+    sqlite_where=HAS_IDEMPOTENCY_KEY,
+    postgresql_where=HAS_IDEMPOTENCY_KEY,
+)
+
+# One row for each attempt of the run in which the step was taken up; a row with an action_run_id is an action run.
+steps = Table(
+    "steps",
+    metadata,
+    Column("run_id", ID, ForeignKey("automation_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("action_run_id", ID),
+    Column("status", WORD, nullable=False),
+    Column("started_at", INSTANT),
+    Column("completed_at", INSTANT),
+    Column("result", JSON_TEXT),
+    Column("result_truncated", Integer, nullable=False),
+    Column("artifact_id", ID),
+    Column("error", JSON_TEXT),
+    Column("tries", Integer, nullable=False),
+    Column("interrupts", Integer, nullable=False),
+    Column("next_attempt_at", INSTANT),
+    Column("wake_at", INSTANT),
+    Column("decision_id", ID),
+    Column("child_run_id", ID),
+    Column("skip_reason", WORD),
+    Column("skipped_by", Text),
+    Column("tenant_id", ID, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("definition", JSON_TEXT),
+    Column("progress", JSON_TEXT),
+    Column("created_at", INSTANT, nullable=False),
+    Column("updated_at", INSTANT, nullable=False),
+    PrimaryKeyConstraint("run_id", "attempt", "key"),
+    # Unique for each tenant serves the lists too, and costs one index a step instead of two.
+    UniqueConstraint("tenant_id", "action_run_id"),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("run_id", ID, ForeignKey("automation_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("type", WORD, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("step_key", Text),
+    Column("occurred_at", INSTANT, nullable=False),
+    Column("data", JSON_TEXT, nullable=False),
+    PrimaryKeyConstraint("run_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", ID, nullable=False),
+    Column("run_id", ID, ForeignKey("automation_runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("action_run_id", ID, nullable=False),
+    Column("kind", WORD, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("content", Text, nullable=False),
+    CheckConstraint("kind IN ('json', 'text', 'file')", name="kind"),
+)
+
+engines = Table(
+    "engines",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("lease_expires_at", INSTANT, nullable=False),
+    Column("started_at", INSTANT, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+)
+
+# Kept by triggers in the transaction that moves a run. `writer` spreads the rows, so that processes that commit
+# at the same moment do not wait for one another; the count of a status is the sum over the writers.
+run_counts = Table(
+    "run_counts",
+    metadata,
+    Column("tenant_id", ID, nullable=False),
+    Column("status", WORD, nullable=False),
+    Column("writer", Integer, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "status", "writer"),
+    sqlite_with_rowid=False,
+)
