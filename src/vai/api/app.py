@@ -1,0 +1,83 @@
+"""The application: routes, error answers and the document, put together around the doors it is given."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+
+from vai.api import document, problems
+from vai.api.doors import Doors, HttpOptions
+from vai.api.guard import Guard
+from vai.api.routes import (
+    action_runs,
+    artifacts,
+    automations,
+    events,
+    health,
+    kinds,
+    runs,
+    session,
+    versions,
+)
+from vai.api.stream import Streams
+
+_DESCRIPTION = "Automation runs: define automations, run them durably, watch, cancel and retry them."
+
+
+def create_app(
+    doors: Doors,
+    *,
+    heartbeat_seconds: float = 15.0,
+    stall_seconds: float = 30.0,
+    max_body_bytes: int = 10 * 1024 * 1024,
+    lifespan: Callable[[FastAPI], Any] | None = None,
+) -> FastAPI:
+    """The ASGI application that serves these doors; it keeps nothing outside itself.
+
+    heartbeat_seconds: between comments on a quiet event stream. stall_seconds: how long a listener may take
+    nothing before it is dropped. Call `end_streams(app)` before the server waits for its connections to close.
+    """
+    app = FastAPI(
+        title="vai",
+        version=version("vai-engine"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        middleware=[Middleware(Guard)],
+        # The pages for people would load their scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.doors = doors
+    app.state.options = HttpOptions(heartbeat_seconds, stall_seconds, max_body_bytes)
+    app.state.streams = Streams()
+    problems.install(app)
+    app.include_router(health.root)
+    app.include_router(_api())
+    _describe(app)
+    return app
+
+
+def end_streams(app: FastAPI) -> None:
+    """End every open event stream, so that the server can stop. Call on the event loop."""
+    app.state.streams.end()
+
+
+def _api() -> APIRouter:
+    api = APIRouter(prefix="/api/v1")
+    for module in (runs, events, automations, versions, action_runs, artifacts, kinds, session, health):
+        api.include_router(module.router)
+    return api
+
+
+def _describe(app: FastAPI) -> None:
+    made: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not made:
+            made.update(document.build(app))
+        return made
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,48 @@
+"""What the HTTP room is given: the doors it calls, and what a deployment may choose of its manners."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+
+from vai.access import Access
+from vai.automations import Automations
+from vai.ports import Actions, Clock
+from vai.runs import Runs
+
+Health = Callable[[bool], Awaitable[Mapping[str, Any]]]
+"""Given whether to look deep: at least {"status": "ok"}; another status means that something is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Everything that the API asks of the rest of the system."""
+
+    runs: Runs
+    automations: Automations
+    access: Access
+    actions: Actions
+    health: Health
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """Bounds and intervals. Seconds and bytes."""
+
+    heartbeat_seconds: float = 15.0  # a comment on a quiet event stream, so that proxies keep it open
+    stall_seconds: float = 30.0  # a listener that takes nothing for so long is dropped
+    max_body_bytes: int = 10 * 1024 * 1024
+
+
+def doors_of(request: Request) -> Doors:
+    """The doors of the application that serves this request."""
+    doors: Doors = request.app.state.doors
+    return doors
+
+
+def options_of(app: FastAPI) -> HttpOptions:
+    """The options of an application."""
+    options: HttpOptions = app.state.options
+    return options

@@ -1,0 +1,87 @@
+"""Reading a request's JSON body: bounded, strict, and every fault in the documented form."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from vai.api.doors import options_of
+from vai.api.problems import Invalid, Problem, faults_of
+from vai.ports import Fault
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_DEPTH = 100
+"""Objects and arrays within one another; what walks a body later must not run out of stack."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+async def read(request: Request, model: type[Model]) -> Model:
+    """The body as a value of `model`; no body at all counts as `{}`.
+
+    Raises Invalid with every fault, or Problem when it is too large or not sent as JSON.
+    """
+    raw = await _bytes(request)
+    try:
+        return model.model_validate(_parsed(request, raw) if raw else {})
+    except ValidationError as error:
+        faults = faults_of(error.errors(include_url=False, include_context=False, include_input=False), ("body",))
+        raise Invalid(faults) from None
+
+
+async def _bytes(request: Request) -> bytes:
+    limit = options_of(request.app).max_body_bytes
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and len(told) < 20 and int(told) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> Problem:
+    # The rest of the body is not read, so the connection cannot be used again.
+    detail = f"The body is larger than {limit} bytes. Put large data where steps can fetch it, and send its place."
+    return Problem(413, "body-too-large", detail, headers={"Connection": "close"}, more={"limitBytes": limit})
+
+
+def _parsed(request: Request, raw: bytes) -> Any:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        detail = (
+            f"The body has to be JSON with the header Content-Type: application/json, not {media_type or 'none'!r}."
+        )
+        raise Problem(415, "unsupported-media-type", detail)
+    try:
+        data = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(f"The body is not JSON that can be read: {error}") from None
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and isinstance(data, dict | list) and _is_deep(data):
+        raise _malformed(f"The body has more than {MAX_DEPTH} objects or arrays within one another.")
+    return data
+
+
+def _malformed(message: str) -> Invalid:
+    return Invalid([Fault(("body",), message, "json_invalid")])
+
+
+def _is_deep(data: Any) -> bool:
+    """True when containers are nested more than MAX_DEPTH deep; level by level, so it needs no stack itself."""
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        level = [child for value in level for child in _children(value)]
+        if not level:
+            return False
+    return True
+
+
+def _children(container: Any) -> list[Any]:
+    values = container.values() if isinstance(container, dict) else container
+    return [value for value in values if isinstance(value, dict | list)]

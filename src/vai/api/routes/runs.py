@@ -1,0 +1,73 @@
+"""Automation runs: list, get, cancel, retry and its plan, steps."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from vai.api import models, present
+from vai.api.credentials import Caller
+from vai.api.document import body, problems
+from vai.api.doors import doors_of
+from vai.api.reading import read
+from vai.api.routes.parameters import Limit, Offset, RunId, Statuses, bounded
+
+router = APIRouter(prefix="/automation-runs", tags=["Automation runs"])
+
+Attempt = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="An earlier attempt; default: as the steps stand.")
+]
+
+
+@router.get("", response_model=models.RunList, responses=problems())
+async def list_all_runs(
+    request: Request, who: Caller, status: Statuses = None, limit: Limit = 100, offset: Offset = 0
+) -> Response:
+    """Runs of the organization, newest first."""
+    page = await doors_of(request).runs.list(who, status or (), limit, bounded(offset))
+    return present.answer(present.run_page(page))
+
+
+@router.get("/{run_id}", response_model=models.Run, responses=problems(404))
+async def get_run(request: Request, who: Caller, run_id: RunId) -> Response:
+    """One run."""
+    return present.answer(present.run(await doors_of(request).runs.get(who, str(run_id))))
+
+
+@router.post("/{run_id}/cancel", response_model=models.Run, responses=problems(403, 404))
+async def cancel_run(request: Request, who: Caller, run_id: RunId) -> Response:
+    """End a run early; a final run is answered unchanged."""
+    return present.answer(present.run(await doors_of(request).runs.cancel(who, str(run_id))))
+
+
+@router.post(
+    "/{run_id}/retry",
+    response_model=models.Run,
+    responses=problems(403, 404, 409, 413, 415),
+    openapi_extra=body(models.RetryRequest),
+)
+async def retry_run(request: Request, who: Caller, run_id: RunId) -> Response:
+    """Take a final run up again, as its next attempt."""
+    asked = await read(request, models.RetryRequest)
+    record = await doors_of(request).runs.retry(who, str(run_id), asked.mode, asked.step_key)
+    return present.answer(present.run(record))
+
+
+@router.post(
+    "/{run_id}/retry-plan",
+    response_model=models.RetryPlan,
+    responses=problems(403, 404, 409, 413, 415),
+    openapi_extra=body(models.RetryRequest),
+)
+async def plan_retry(request: Request, who: Caller, run_id: RunId) -> Response:
+    """What that retry would do to each step, and why; changes nothing."""
+    asked = await read(request, models.RetryRequest)
+    runs = doors_of(request).runs
+    record = await runs.get(who, str(run_id))
+    plan = await runs.retry_plan(who, str(run_id), asked.mode, asked.step_key)
+    return present.answer(present.retry_plan(record, asked.mode, plan))
+
+
+@router.get("/{run_id}/steps", response_model=models.RunSteps, responses=problems(404))
+async def get_run_steps(request: Request, who: Caller, run_id: RunId, attempt: Attempt = None) -> Response:
+    """All steps of a run in the order of their definition, with how many are in each status."""
+    return present.answer(present.steps(await doors_of(request).runs.steps(who, str(run_id), attempt)))
