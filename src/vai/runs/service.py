@@ -11,6 +11,7 @@ from vai.access import Principal
 from vai.definition import check_input
 from vai.domain.commands import Cancel, Retry
 from vai.domain.events import RunCreated
+from vai.domain.graph import StepSpec
 from vai.domain.retry import PlannedStep, plan_retry
 from vai.domain.state import StepState
 from vai.domain.status import RetryMode, RunStatus, StepStatus
@@ -54,6 +55,8 @@ class StepView(msgspec.Struct, frozen=True):
     state: StepState
     name: str
     depends_on: tuple[str, ...]
+    kind: str
+    progress: Any = None  # the last one reported
 
 
 class RunSteps(msgspec.Struct, frozen=True):
@@ -207,14 +210,7 @@ class Runs:
         rows: dict[str, StepRecord] = {
             row.state.key: row for row in await self._store.steps(who.tenant_id, run_id, attempt)
         }
-        views = [
-            StepView(
-                rows[key].state if key in rows else StepState(key),
-                spec.name or key,
-                spec.depends_on,
-            )
-            for key, spec in graph.steps.items()
-        ]
+        views = [_view(spec, rows.get(key)) for key, spec in graph.steps.items()]
         counts = dict.fromkeys(StepStatus, 0)
         for view in views:
             counts[view.state.status] += 1
@@ -247,6 +243,11 @@ class Runs:
         if found is None:
             raise NotFound(f"There is no artifact {artifact_id}.")
         return found
+
+
+def _view(spec: StepSpec, row: StepRecord | None) -> StepView:
+    state, progress = (StepState(spec.key), None) if row is None else (row.state, row.progress)
+    return StepView(state, spec.name or spec.key, spec.depends_on, spec.kind, progress)
 
 
 def _request_hash(request: StartRun) -> str:
