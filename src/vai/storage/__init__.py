@@ -18,4 +18,9 @@ def _database(url: str) -> Database:
     scheme = url.split("://", 1)[0].lower()
     if scheme == "sqlite":
         return SqliteDatabase(url)
+    if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        # Only here: a process on SQLite needs neither the driver nor the time that its import takes.
+        from vai.storage.postgres import PostgresDatabase  # noqa: PLC0415
+
+        return PostgresDatabase(url)
     raise ValueError(f"{scheme!r} is not a database that vai knows: use sqlite:///… or postgresql://…")

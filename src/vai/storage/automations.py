@@ -12,7 +12,7 @@ from vai.storage import rows
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.statements import Connection, Statement, param
-from vai.storage.tables import automation_runs, automation_versions, automations
+from vai.storage.tables import artifacts, automation_runs, automation_versions, automations, events, steps
 
 _automation = automations.c
 _version = automation_versions.c
@@ -43,7 +43,11 @@ class _Statements:
         self.live_run = db.compile(
             select(automation_runs.c.id).where(runs_of_mine, automation_runs.c.completed_at.is_(None)).limit(1)
         )
-        self.delete_runs = db.compile(delete(automation_runs).where(runs_of_mine))
+        run_ids = select(automation_runs.c.id).where(runs_of_mine)
+        self.delete_runs = [
+            *(db.compile(delete(part).where(part.c.run_id.in_(run_ids))) for part in (steps, events, artifacts)),
+            db.compile(delete(automation_runs).where(runs_of_mine)),
+        ]
         # A lock on the automation's row keeps new runs out until the deletion is through (PostgreSQL).
         self.lock = db.compile(select(_automation.id).where(mine).with_for_update())
         self.versions = db.compile(select(*versions).where(of_mine).order_by(_version.number.desc()))
@@ -151,9 +155,8 @@ class Automations(StoreBase):
             sql.lock.all(connection, params)
             if sql.live_run.one(connection, params) is not None:
                 return False
-            sql.delete_runs.run(connection, params)
-            sql.delete_versions.run(connection, params)
-            sql.delete.run(connection, params)
+            for statement in (*sql.delete_runs, sql.delete_versions, sql.delete):
+                statement.run(connection, params)
             return True
 
         removed: bool = await self._call(work)

@@ -63,10 +63,12 @@ class _Statements:
         found = select(_run.id).where(wanted).order_by(_run.id).with_for_update(skip_locked=True)
         if limit is not None:
             found = found.limit(limit)
+        # A CTE is evaluated once; a subquery might be planned to run, and lock, again for each row.
+        taken = found.cte("found")
         return (
             update(automation_runs)
             .values(lease_owner=param("engine_id"), version=_run.version + 1)
-            .where(_run.id.in_(found.scalar_subquery()))
+            .where(_run.id.in_(select(taken.c.id)))
             .returning(_run.id)
         )
 

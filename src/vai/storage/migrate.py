@@ -18,6 +18,7 @@ HEAD = "0001"
 
 KNOWN = frozenset({"0001"})
 
+_MIGRATION_LOCK = 0x7661692D  # any number, as long as it is always this one
 _VERSION = "SELECT version_num FROM alembic_version"
 
 
@@ -76,6 +77,32 @@ def _upgrade_sqlite(connection: sqlite3.Connection) -> None:
     with engine.begin() as shared:
         connection.execute("BEGIN IMMEDIATE")
         upgrade(shared)
+
+
+def migrate_postgres(connect: Callable[[], Any], name: str) -> None:
+    """Migrate the database. Raises StoreUnavailable for a newer schema, else the driver's errors."""
+    with connect() as connection:
+        if _is_current(_postgres_revision(connection), name):
+            return
+    from sqlalchemy import create_engine, text  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    with engine.begin() as shared:
+        # Held until the transaction ends: who starts at the same moment waits here, and then has nothing to do.
+        shared.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+        if not _is_current(_postgres_revision(shared.connection), name):
+            upgrade(shared)
+
+
+def _postgres_revision(connection: Any) -> str | None:
+    cursor = connection.cursor()
+    cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
+    if not cursor.fetchone()[0]:
+        return None
+    cursor.execute(_VERSION)
+    row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def upgrade(connection: Any) -> None:

@@ -158,11 +158,14 @@ Index(
     postgresql_where=HAS_IDEMPOTENCY_KEY,
 )
 
+# Steps, events and artifacts name their run without a foreign key: they are written only beside the guarded update
+# of the run's own row, and checking each of them once more would cost more than writing it.
+
 # One row for each attempt of the run in which the step was taken up; a row with an action_run_id is an action run.
 steps = Table(
     "steps",
     metadata,
-    Column("run_id", ID, ForeignKey("automation_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", ID, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("key", Text, nullable=False),
     Column("action_run_id", ID),
@@ -196,7 +199,7 @@ steps = Table(
 events = Table(
     "events",
     metadata,
-    Column("run_id", ID, ForeignKey("automation_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", ID, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("type", WORD, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -212,7 +215,7 @@ artifacts = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("tenant_id", ID, nullable=False),
-    Column("run_id", ID, ForeignKey("automation_runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("run_id", ID, nullable=False, index=True),
     Column("action_run_id", ID, nullable=False),
     Column("kind", WORD, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),

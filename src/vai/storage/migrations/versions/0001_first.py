@@ -1,5 +1,7 @@
 """The first schema: tenants, automations, runs with their steps and events, engines."""
 
+# ruff: noqa: E501
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,6 +16,20 @@ depends_on = None
 def upgrade() -> None:
     """Create everything."""
     op.create_table(
+        "artifacts",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("action_run_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.CheckConstraint("kind IN ('json', 'text', 'file')", name=op.f("ck_artifacts_kind")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_artifacts")),
+    )
+    op.create_index(op.f("ix_artifacts_run_id"), "artifacts", ["run_id"], unique=False)
+    op.create_table(
         "engines",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("lease_expires_at", sa.BigInteger(), nullable=False),
@@ -21,6 +37,18 @@ def upgrade() -> None:
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_engines")),
+    )
+    op.create_table(
+        "events",
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("step_key", sa.Text(), nullable=True),
+        sa.Column("occurred_at", sa.BigInteger(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "seq", name=op.f("pk_events")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "organizations",
@@ -38,6 +66,37 @@ def upgrade() -> None:
         sa.Column("writer", sa.Integer(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "status", "writer", name=op.f("pk_run_counts")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "steps",
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("action_run_id", sa.Text(), nullable=True),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("completed_at", sa.BigInteger(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("result_truncated", sa.Integer(), nullable=False),
+        sa.Column("artifact_id", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("interrupts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.BigInteger(), nullable=True),
+        sa.Column("wake_at", sa.BigInteger(), nullable=True),
+        sa.Column("decision_id", sa.Text(), nullable=True),
+        sa.Column("child_run_id", sa.Text(), nullable=True),
+        sa.Column("skip_reason", sa.Text(), nullable=True),
+        sa.Column("skipped_by", sa.Text(), nullable=True),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("definition", sa.Text(), nullable=True),
+        sa.Column("progress", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "attempt", "key", name=op.f("pk_steps")),
+        sa.UniqueConstraint("tenant_id", "action_run_id", name=op.f("uq_steps_tenant_id_action_run_id")),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -182,67 +241,5 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("idempotency_key IS NOT NULL"),
         postgresql_where=sa.text("idempotency_key IS NOT NULL"),
-    )
-    op.create_table(
-        "artifacts",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("action_run_id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.CheckConstraint("kind IN ('json', 'text', 'file')", name=op.f("ck_artifacts_kind")),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["automation_runs.id"], name=op.f("fk_artifacts_run_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_artifacts")),
-    )
-    op.create_index(op.f("ix_artifacts_run_id"), "artifacts", ["run_id"], unique=False)
-    op.create_table(
-        "events",
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("step_key", sa.Text(), nullable=True),
-        sa.Column("occurred_at", sa.BigInteger(), nullable=False),
-        sa.Column("data", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["automation_runs.id"], name=op.f("fk_events_run_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("run_id", "seq", name=op.f("pk_events")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "steps",
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("action_run_id", sa.Text(), nullable=True),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("started_at", sa.BigInteger(), nullable=True),
-        sa.Column("completed_at", sa.BigInteger(), nullable=True),
-        sa.Column("result", sa.Text(), nullable=True),
-        sa.Column("result_truncated", sa.Integer(), nullable=False),
-        sa.Column("artifact_id", sa.Text(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("interrupts", sa.Integer(), nullable=False),
-        sa.Column("next_attempt_at", sa.BigInteger(), nullable=True),
-        sa.Column("wake_at", sa.BigInteger(), nullable=True),
-        sa.Column("decision_id", sa.Text(), nullable=True),
-        sa.Column("child_run_id", sa.Text(), nullable=True),
-        sa.Column("skip_reason", sa.Text(), nullable=True),
-        sa.Column("skipped_by", sa.Text(), nullable=True),
-        sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("definition", sa.Text(), nullable=True),
-        sa.Column("progress", sa.Text(), nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["automation_runs.id"], name=op.f("fk_steps_run_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("run_id", "attempt", "key", name=op.f("pk_steps")),
-        sa.UniqueConstraint("tenant_id", "action_run_id", name=op.f("uq_steps_tenant_id_action_run_id")),
-        sqlite_with_rowid=False,
     )
     create_counts()

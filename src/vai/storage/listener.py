@@ -1,0 +1,69 @@
+"""Hears of other processes' commits through PostgreSQL's notifications."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+
+from vai.storage.jobs import Committed
+from vai.storage.postgres_session import CHANNEL
+
+_logger = logging.getLogger(__name__)
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds before connecting again
+
+
+class Listener:
+    """A task on the event loop with a connection of its own, which it renews when it is lost."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        options: Mapping[str, Any],
+        process_id: str,
+        tell: Callable[[Committed], None],
+    ) -> None:
+        self._conninfo = conninfo
+        self._options = options
+        self._process_id = process_id
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self.is_connected = False
+        self._task = self._loop.create_task(self._keep_listening(), name="vai-listener")
+
+    def stop(self) -> None:
+        """End the task. Any thread."""
+        self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def _keep_listening(self) -> None:
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                await self._listen()
+            except psycopg.Error as error:
+                wait = _FIRST_WAIT if self.is_connected else min(wait * 2, _LONGEST_WAIT)
+                _logger.warning("Notifications of PostgreSQL are lost, connecting again: %s", type(error).__name__)
+            finally:
+                self.is_connected = False
+            await asyncio.sleep(wait)
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, **self._options)
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}".encode())
+            self.is_connected = True
+            async for notification in connection.notifies():
+                self._hear(notification.payload)
+        finally:
+            with suppress(psycopg.Error):
+                await connection.close()
+
+    def _hear(self, payload: str) -> None:
+        process_id, *run_ids = payload.split(" ")
+        if process_id == self._process_id:
+            return
+        for run_id in run_ids:
+            self._tell(Committed(run_id, None, ()))
