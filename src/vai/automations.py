@@ -1,5 +1,7 @@
 """The door of automations: what is defined, in numbered versions: one draft, one active, the rest archived."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,7 +121,7 @@ class Automations:
         page = await self._store.automations(who.tenant_id, status, limit, offset)
         return AutomationPage(await self._views(who, page.items), page.total)
 
-    async def _views(self, who: Principal, records: Sequence[AutomationRecord]) -> list[AutomationView]:
+    async def _views(self, who: Principal, records: Sequence[AutomationRecord]) -> Sequence[AutomationView]:
         ids = [record.id for record in records]
         summaries = await self._store.version_summaries(who.tenant_id, ids)
         latest: Mapping[str, RunRecord] = await self._store.latest_runs(who.tenant_id, ids)

@@ -19,7 +19,7 @@ import uvloop
 
 from vai.access import Access, Principal
 from vai.actions import BadActions, registry
-from vai.api import Doors, create_app
+from vai.api import Doors, create_app, end_streams
 from vai.automations import AutomationPatch, Automations, NewAutomation
 from vai.definition import InvalidDefinition
 from vai.domain.status import RunStatus
@@ -193,6 +193,8 @@ def _stop_on_signals(system: System, server: uvicorn.Server) -> None:
     async def drain() -> None:
         if system.settings.engine:
             await system.engine.stop()
+        # Open streams would keep the server from ending; their listeners resume by event number elsewhere.
+        end_streams(system.app)
         server.should_exit = True
 
     def on_signal() -> None:

@@ -1,0 +1,100 @@
+"""Actions for the engine's tests."""
+
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+
+from vai import Context, action
+
+
+@action
+async def noop() -> None:
+    """Does nothing."""
+
+
+@action
+async def add(a: int, b: int) -> int:
+    """Adds."""
+    return a + b
+
+
+@action
+async def tell(ledger: str, context: Context, seconds: float = 0.0) -> dict[str, str]:
+    """Writes a line to a ledger outside the database when it begins, and works for a while."""
+    with Path(ledger).open("a") as file:
+        file.write(f"{context.run_id} {context.step_key} {context.attempt} {context.try_number}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if seconds:
+        await asyncio.sleep(seconds)
+    return {"key": context.idempotency_key}
+
+
+@action
+async def until_stopped(context: Context) -> None:
+    """Works until it is asked to stop."""
+    context.logger.info("at work")
+    await context.wait_cancelled()
+    raise asyncio.CancelledError
+
+
+@action
+async def stubborn() -> None:
+    """Ignores every request to stop."""
+    await asyncio.Event().wait()
+
+
+@action
+def in_a_thread(context: Context) -> str:
+    """Works in a thread until it is asked to stop."""
+    asked = threading.Event()
+    context.on_cancel(asked.set)
+    context.logger.info("at work")
+    asked.wait(30)
+    return "stopped by itself"
+
+
+@action(process=True)
+def in_a_process(path: str) -> str:
+    """Works in a child process that takes no notice of anything."""
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(60)
+    return "never"
+
+
+@action
+async def fail(message: str = "no luck", until_try: int = 1_000_000, context: Context = None) -> str:  # type: ignore[assignment]
+    """Fails until its `until_try`-th try."""
+    if context.try_number < until_try:
+        raise RuntimeError(message)
+    return "at last"
+
+
+@action
+async def fail_unless(path: str) -> str:
+    """Fails until the file is there."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path} is not there")
+    return "found"
+
+
+@action
+async def chatty(lines: int, context: Context) -> None:
+    """Logs and tells its progress."""
+    for number in range(lines):
+        context.logger.info("line %d", number)
+        context.progress(done=number + 1, total=lines)
+
+
+@action
+async def large(size: int) -> dict[str, str]:
+    """Answers a result of that many characters."""
+    return {"text": "x" * size}
+
+
+@action
+async def die() -> None:
+    """Takes its whole process down."""
+    os.kill(os.getpid(), 9)
