@@ -1,0 +1,21 @@
+"""An automation's config: parsed, checked and compiled, with its expressions; and a file's text read into one."""
+
+from vai.definition.expression import Expression
+from vai.definition.faults import InvalidDefinition
+from vai.definition.model import definition_schema
+from vai.definition.parse import Definition, check_input, given_input, parse, resolve
+from vai.definition.template import Template
+from vai.definition.text import load_text
+
+__all__ = [
+    "Definition",
+    "Expression",
+    "InvalidDefinition",
+    "Template",
+    "check_input",
+    "definition_schema",
+    "given_input",
+    "load_text",
+    "parse",
+    "resolve",
+]

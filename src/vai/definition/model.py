@@ -1,0 +1,107 @@
+"""The shape of a config: which fields there are, of which types, within which bounds."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+MAX_STEPS = 10_000
+MAX_SECONDS = 10 * 366 * 86_400.0  # ten years
+KEY_PATTERN = r"^[a-z][a-z0-9_]*$"
+
+
+class Shape(BaseModel):
+    """Camel case, unknown fields are faults, nothing is converted from another type."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, hide_input_in_errors=True
+    )
+
+
+class Retry(Shape):
+    """When a failed step is tried again by itself. Times in seconds."""
+
+    max_attempts: int = Field(default=1, ge=1, le=100, description="Attempts in all, the first one too")
+    initial_seconds: float = Field(default=1.0, ge=0, le=MAX_SECONDS, description="The wait before the second")
+    factor: float = Field(default=2.0, ge=1, le=100, description="How much longer each wait is than the last")
+    max_seconds: float = Field(default=60.0, ge=0, le=MAX_SECONDS, description="No wait is longer")
+    jitter: bool = Field(default=True, description="Shorten each wait by up to half, at random")
+    on: list[str] = Field(default=[], max_length=100, description="Types of errors; none: all retryable ones")
+
+
+class Work(Shape):
+    """What a step does, and how."""
+
+    name: str | None = Field(default=None, max_length=200)
+    kind: str = Field(min_length=1, max_length=200, description="Which action")
+    definition: Any = Field(default={}, description="The kind's own settings; {{ }} allowed in any text")
+    retry: Retry = Retry()
+    timeout_seconds: float | None = Field(default=None, gt=0, le=MAX_SECONDS)
+    grace_seconds: float = Field(default=10.0, ge=0, le=MAX_SECONDS, description="Time to stop before it is killed")
+    on_interrupt: Literal["retry", "fail"] = Field(
+        default="retry", description="What becomes of it when its engine died in the middle of it"
+    )
+
+
+class Step(Work):
+    """One step."""
+
+    key: str = Field(pattern=KEY_PATTERN, max_length=64)
+    depends_on: list[str] = Field(
+        default=[], description="Also inferred from every steps.<key> that an expression names"
+    )
+    if_: str | None = Field(default=None, alias="if", description="An expression; when it is false the step is skipped")
+    run_when: Literal["all_succeeded", "none_failed", "all_done", "any_failed", "any_succeeded"] = "all_succeeded"
+
+
+class Head(Shape):
+    """The fields of a config that are not of a step."""
+
+    inputs: dict[str, Any] | None = Field(default=None, description="JSON Schema of the run's input")
+    fail_fast: bool = Field(default=False, description="Cancel everything else when a step fails")
+    timeout_seconds: float | None = Field(default=None, gt=0, le=MAX_SECONDS, description="Of the whole run")
+    steps: list[Any] = Field(default=[], max_length=MAX_STEPS)
+
+
+class OneAction(Head):
+    """The form with a single action, which means one step with key `action`."""
+
+    action: dict[str, Any]
+    steps: list[Any] = Field(default=[], max_length=0)
+    schedule: str | None = None
+    timezone: str | None = None
+    path: str | None = None
+    secret: str | None = None
+
+
+NOT_YET_HEAD = {"concurrency": "Concurrency keys are not supported yet."}
+NOT_YET_STEP = {
+    "forEach": "forEach is not supported yet.",
+    "maxParallel": "maxParallel belongs to forEach, which is not supported yet.",
+}
+NOT_YET_ASK = "onInterrupt: ask is not supported yet. Use retry or fail."
+
+
+def field_names(shape: type[BaseModel]) -> list[str]:
+    """The names of a shape's fields as they are written."""
+    return [field.alias or name for name, field in shape.model_fields.items()]
+
+
+def definition_schema() -> dict[str, Any]:
+    """The JSON Schema of config, for documentation and editors."""
+    parts: dict[str, Any] = {}
+    forms: dict[str, Any] = {}
+    for shape in (Step, Work, Head, OneAction):
+        schema = shape.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+        parts.update(schema.pop("$defs", {}))
+        forms[shape.__name__] = schema
+    forms["Head"]["properties"]["steps"]["items"] = {"$ref": "#/$defs/Step"}
+    forms["OneAction"]["properties"]["action"] = {"$ref": "#/$defs/Work"}
+    del forms["OneAction"]["properties"]["steps"]
+    steps, one_action = forms.pop("Head"), forms.pop("OneAction")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Automation",
+        "anyOf": [steps, one_action],
+        "$defs": {**parts, **forms},
+    }
