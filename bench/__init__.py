@@ -1,0 +1,1 @@
+"""The project's benchmark: `python -m bench` measures a real `vai serve` beside the limits of the machine."""
