@@ -1,14 +1,15 @@
 """The registry of kinds: the built-in ones, and users' functions from the sources that were named."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import anyio
 
 from vai.actions.conditional_branch import ConditionalBranch
-from vai.actions.functions import BadFunction, FunctionAction
+from vai.actions.functions import BadFunction, FunctionAction, Runners
 from vai.actions.http_request import HttpRequest
 from vai.actions.loading import BadActions, marked_functions, place_of
-from vai.actions.marker import MARK
+from vai.actions.process import Processes
 from vai.actions.wait import Wait
 from vai.ports import Action, Actions
 
@@ -32,20 +33,25 @@ class Registry:
         return tuple(self._kinds.values())
 
 
-def registry(sources: Sequence[str] = ()) -> Actions:
+def registry(
+    sources: Sequence[str] = (), *, data_dir: str | Path = ".vai", max_processes: int | None = None
+) -> Actions:
     """The built-in kinds, and the functions marked with `@vai.action` in each of `sources`
     (`path/to/file.py` or `package.module`).
 
+    `data_dir` is where kinds keep their working files; it is made when first needed. `max_processes`: how
+    many child processes may run at once (default: as many as there are processors).
+
     Raises BadActions, with one sentence, if a source cannot be loaded or a function cannot be a kind.
     """
+    processes = Processes(max_processes)
     built_in: list[Action] = [Wait(), ConditionalBranch(), HttpRequest()]
     taken = {action.kind: "a built-in kind" for action in built_in}
     taken |= dict.fromkeys(RESERVED, "a built-in kind")
-    return Registry([*built_in, *_functions(sources, taken)])
+    return Registry([*built_in, *_functions(sources, Runners(anyio.CapacityLimiter(MAX_THREADS), processes), taken)])
 
 
-def _functions(sources: Sequence[str], taken: dict[str, str]) -> list[FunctionAction]:
-    threads = anyio.CapacityLimiter(MAX_THREADS)
+def _functions(sources: Sequence[str], runners: Runners, taken: dict[str, str]) -> list[FunctionAction]:
     found: dict[int, FunctionAction] = {}
     for source in dict.fromkeys(sources):
         for function in marked_functions(source):
@@ -53,7 +59,7 @@ def _functions(sources: Sequence[str], taken: dict[str, str]) -> list[FunctionAc
                 continue
             place = place_of(function)
             try:
-                action = FunctionAction(function, getattr(function, MARK), threads)
+                action = FunctionAction(function, source, runners)
             except BadFunction as error:
                 name = getattr(function, "__name__", "?")
                 raise BadActions(f"{source}: the action {name!r} ({place}): {error}.") from None

@@ -91,9 +91,7 @@ def path_text(loc: Sequence[str | int]) -> str:
     return f"{text}: " if text else ""
 
 
-def _follow(
-    definition: Any, raw: tuple[str | int, ...], error_type: str
-) -> tuple[tuple[str | int, ...], Any, bool]:
+def _follow(definition: Any, raw: tuple[str | int, ...], error_type: str) -> tuple[tuple[str | int, ...], Any, bool]:
     """The path in the definition (pydantic's has the tags of unions in it), the value there, and whether an
     expression stands there or above."""
     value, loc = definition, []

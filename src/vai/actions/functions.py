@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NotRequired, Required, get_type_hints
 
 import anyio.to_thread
@@ -13,12 +13,20 @@ from pydantic.errors import PydanticSchemaGenerationError
 from typing_extensions import TypedDict
 
 from vai.actions.checking import Model
-from vai.actions.marker import Marked
+from vai.actions.marker import MARK, Marked
+from vai.actions.process import Processes, Work
 from vai.actions.stopping import stop_on_cancel
 from vai.ports import ActionContext, ActionFailed, Branch, Fault, Sleep
 
 KIND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 PLAIN = frozenset({type(None), bool, int, float, str})
+
+
+class Runners(msgspec.Struct, frozen=True):
+    """Where functions run that do not run on the event loop."""
+
+    threads: anyio.CapacityLimiter
+    processes: Processes
 
 
 class BadFunction(Exception):
@@ -31,8 +39,10 @@ class FunctionAction:
     extra: str | None = None
     available = True
 
-    def __init__(self, function: Callable[..., Any], mark: Marked, threads: anyio.CapacityLimiter) -> None:
-        """Raises BadFunction."""
+    def __init__(self, function: Callable[..., Any], source: str, runners: Runners | None) -> None:
+        """A function of `source` that is marked. Without `runners` it cannot be run, only called by its
+        arguments. Raises BadFunction."""
+        mark: Marked = getattr(function, MARK)
         self.kind = mark.name or function.__name__
         if not KIND_NAME.match(self.kind):
             raise BadFunction(f"{self.kind!r} is not a name of letters, digits and underscores")
@@ -42,9 +52,13 @@ class FunctionAction:
         first_line = documentation.partition("\n")[0].strip()
         self.title = mark.title or first_line.rstrip(".") or self.kind
         self.description = documentation
-        self._threads = threads
+        self._source, self._runners = source, runners
         self._context_name, self._model, self._accepts_nothing = _read_signature(function)
-        self._call = self._call_async if inspect.iscoroutinefunction(function) else self._call_thread
+        self._call: Callable[[dict[str, Any], ActionContext], Awaitable[Any]] = self._call_thread
+        if mark.process:
+            self.run = self._run_process  # type: ignore[method-assign]
+        elif inspect.iscoroutinefunction(function):
+            self._call = self._call_async
 
     @property
     def definition_schema(self) -> Mapping[str, Any]:
@@ -72,10 +86,21 @@ class FunctionAction:
             return await self.function(**arguments)
         return await stop_on_cancel(self.function(**arguments), context)
 
+    async def _run_process(self, definition: Any, context: ActionContext) -> Any:
+        self.arguments(definition, context)  # a fault is told without starting a process
+        request = {"source": self._source, "kind": self.kind, "definition": definition}
+        work = Work("vai.actions.function_child:run", request, grace_seconds=self.grace_seconds)
+        return await self._ready().processes.run(work, context)
+
+    def _ready(self) -> Runners:
+        if self._runners is None:
+            raise RuntimeError("made without runners")
+        return self._runners
+
     async def _call_thread(self, arguments: dict[str, Any], _context: ActionContext) -> Any:
         # Abandoned, because a thread cannot be killed. It is a daemon: it delays neither others nor the exit.
         return await anyio.to_thread.run_sync(
-            functools.partial(self.function, **arguments), abandon_on_cancel=True, limiter=self._threads
+            functools.partial(self.function, **arguments), abandon_on_cancel=True, limiter=self._ready().threads
         )
 
 
