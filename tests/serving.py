@@ -35,7 +35,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers; its death meanwhile is an error with its last words."""
-        command = [sys.executable, "-m", "vai.cli", "serve", "--port", str(self.port)]
+        command = [str(Path(sys.executable).with_name("vai")), "serve", "--port", str(self.port)]
         command += ["--data-dir", str(self.data_dir), *self._arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ.copy())
@@ -44,7 +44,7 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"vai serve did not come up:\n{self.log.read_text()[-2000:]}")
             # Waiting for a foreign process to listen: there is nothing else to wait on.
-            time.sleep(0.02)  # noqa: TID251
+            time.sleep(0.02)
 
     def _answers(self) -> bool:
         try:

@@ -135,10 +135,19 @@ async def _admin_key(settings: Settings, access: Access, tenant_id: str) -> None
 
 def serve(settings: Settings) -> int:
     """Serve the API until SIGTERM or SIGINT; the exit code. Raises CannotServe."""
+    _log_to_stderr(settings)
     listener = _listen(settings)
     with contextlib.closing(listener):
         uvloop.run(_serve(settings, listener))
     return 0
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    level = settings.log_level.upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What a server says of its own start and end is said by us already.
+    for name in ("uvicorn", "httpx", "alembic"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -166,7 +175,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             lifespan="off",
             ws="none",
             access_log=False,
-            log_level=settings.log_level,
+            log_config=None,
             timeout_graceful_shutdown=3,
             server_header=False,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ async def test_a_diamond_runs_in_order_with_one_commit_between_its_stages(world:
     run = await world.end(run_id)
     types = await world.types(run_id)
     assert run.status is RunStatus.COMPLETED
-    assert run.started_at is not None and run.completed_at is not None
+    assert run.started_at is not None
+    assert run.completed_at is not None
     assert run.created_at <= run.started_at <= run.completed_at
     assert types[:4] == ["run.created", "run.started", "step.started a", "step.completed a"]
     assert types[-3:] == ["step.started z", "step.completed z", "run.completed"]
@@ -68,7 +70,8 @@ async def test_a_failed_step_skips_what_needs_it_and_lets_the_rest_end(world: Wo
     run_id = await world.start([_step("bad", "fail"), _step("after", "noop", "bad"), _step("beside", "noop")])
     run = await world.end(run_id)
     assert run.status is RunStatus.FAILED
-    assert run.error is not None and run.error.failed_steps == ("bad",)
+    assert run.error is not None
+    assert run.error.failed_steps == ("bad",)
     assert (await world.step(run_id, "after")).status is StepStatus.SKIPPED
     assert (await world.step(run_id, "beside")).status is StepStatus.COMPLETED
 
@@ -85,7 +88,8 @@ async def test_the_runs_time_limit_stops_what_is_at_work(world: World) -> None:
     run_id = await world.start([_step("slow", "until_stopped"), _step("next", "noop", "slow")], timeoutSeconds=0.05)
     run = await world.end(run_id)
     assert run.status is RunStatus.FAILED
-    assert run.error is not None and run.error.type == "timeout"
+    assert run.error is not None
+    assert run.error.type == "timeout"
     assert (await world.step(run_id, "slow")).status is StepStatus.CANCELLED
 
 
@@ -107,11 +111,16 @@ async def test_cancel_kills_a_child_process_that_takes_no_notice(world: World, t
     told = tmp_path / "pid"
     run_id = await world.start([_step("one", "in_a_process", definition={"path": str(told)}, graceSeconds=0.1)])
     await world.until(run_id, lambda e: e.type == "step.started")
-    while not told.exists() or not told.read_text():
-        await asyncio.sleep(0.01)  # noqa: TID251 - a foreign process's first sign of life
+    await _until(lambda: told.exists() and told.read_text() != "")
     await world.runs.cancel(world.who, run_id)
     assert (await world.end(run_id)).status is RunStatus.CANCELLED
     assert _is_gone(int(told.read_text()))
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    """Give way until a fact outside the event stream is there; the test's own time limit ends it."""
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
 
 
 def _is_gone(pid: int) -> bool:
@@ -140,7 +149,8 @@ async def test_cancel_before_it_began_ends_it_at_once(open_world: OpenWorld) -> 
         run_id = await idle.start([_step("one", "noop")])
         run = await idle.runs.cancel(idle.who, run_id)
         assert run.status is RunStatus.CANCELLED
-        assert run.started_at is None and run.completed_at is not None
+        assert run.started_at is None
+        assert run.completed_at is not None
 
 
 async def test_retry_from_failed_keeps_what_completed(world: World, tmp_path: Path) -> None:
@@ -184,14 +194,14 @@ async def test_a_short_wait_holds_nothing_and_ends_by_itself(world: World) -> No
     waiting = await world.until(run_id, lambda e: e.type == "step.waiting")
     run = await world.end(run_id)
     assert run.status is RunStatus.COMPLETED
-    assert run.completed_at is not None and run.completed_at - waiting.occurred_at >= 45
+    assert run.completed_at is not None
+    assert run.completed_at - waiting.occurred_at >= 45
 
 
 async def test_a_long_wait_is_put_down_and_picked_up_when_due(world: World, clock: Clock) -> None:
     run_id = await world.start([_step("w", "wait", definition={"seconds": 3600}), _step("n", "noop", "w")])
     await world.until(run_id, lambda e: e.type == "step.waiting")
-    while world.engine.runs_held:
-        await asyncio.sleep(0)
+    await _until(lambda: world.engine.runs_held == 0)
     clock.ahead += 3_700_000
     assert (await world.end(run_id)).status is RunStatus.COMPLETED
     assert "step.interrupted w" not in await world.types(run_id)

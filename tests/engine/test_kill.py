@@ -68,7 +68,7 @@ def test_a_server_killed_again_and_again_loses_and_doubles_nothing(
 ) -> None:
     url = request.getfixturevalue("postgres_url") if database == "postgresql" else None
     kills = KILLS if database == "sqlite" else KILLS // 3
-    chance = random.Random(20_07)  # noqa: S311
+    chance = random.Random(20_07)
     ledger = tmp_path / "ledger"
     server = Server(tmp_path / "data", ["--actions", str(ACTIONS)], url)
     server.start()

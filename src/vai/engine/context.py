@@ -72,7 +72,11 @@ class StepContext:
     async def wait_cancelled(self) -> None:
         """Return once the action is asked to stop."""
         asked = asyncio.Event()
-        self.on_cancel(lambda: self._loop.call_soon_threadsafe(asked.set))
+
+        def ask() -> None:
+            self._loop.call_soon_threadsafe(asked.set)
+
+        self.on_cancel(ask)
         await asked.wait()
 
     def request_stop(self) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -37,10 +38,11 @@ class LeaseLost(Exception):
     """Another engine drives the run now, or it is gone."""
 
 
-class Tools(Protocol):
-    """What a driver needs of its engine."""
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an engine gives its drivers. `owner` is the lease owner in whose name they write."""
 
-    id: str
+    owner: str
     store: RunStore
     door: Door
     actions: Actions
@@ -52,7 +54,7 @@ class Driver:
 
     def __init__(self, tools: Tools, loaded: Loaded) -> None:
         self._tools = tools
-        self._owner = tools.id
+        self._owner = tools.owner
         self._state = loaded.state
         self._version = loaded.version
         self._inbox: list[c.Report] = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uuid_utils import uuid7
 
 from vai.domain.status import RunStatus
-from vai.engine.driver import Driver
+from vai.engine.driver import Driver, Tools
 from vai.ports import Actions, Clock, Store, StoredEvent, StoreUnavailable
 from vai.runs import Door, NotFound
 
@@ -42,10 +42,8 @@ class Engine:
         self, store: Store, door: Door, actions: Actions, clock: Clock, settings: EngineSettings | None = None
     ) -> None:
         self.id = str(uuid7())
-        self.store = store
-        self.door = door
-        self.actions = actions
-        self.clock = clock
+        self._store = store
+        self._tools = Tools(self.id, store, door, actions, clock)
         self._settings = settings or EngineSettings()
         self._drivers: dict[str, Driver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -66,14 +64,16 @@ class Engine:
 
     async def start(self) -> None:
         """Announce the engine and begin to take runs: first those of engines that died."""
-        await self.store.register_engine(self.id, self._settings.lease_seconds)
-        self.store.on_commit.append(self._on_commit)
+        await self._store.register_engine(self.id, self._settings.lease_seconds)
+        self._store.on_commit.append(self._on_commit)
         self._claiming = True
         self._chores = [asyncio.create_task(self._renew()), asyncio.create_task(self._claim())]
         self._look.set()
 
     async def stop(self, drain_seconds: float | None = None) -> None:
-        """Take nothing more, give running steps their time, hand the rest back."""
+        """Take nothing more, give running steps their time, hand the rest back. Stopping again does nothing."""
+        if not self._chores:
+            return
         self._claiming = False
         for driver in self._drivers.values():
             driver.drain()
@@ -84,7 +84,8 @@ class Engine:
         for task in (*self._chores, *self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._chores, *self._tasks.values(), return_exceptions=True)
-        self.store.on_commit.remove(self._on_commit)
+        self._chores.clear()
+        self._store.on_commit.remove(self._on_commit)
         await self._retire()
 
     def hurry(self) -> None:
@@ -98,7 +99,7 @@ class Engine:
 
     async def _retire(self) -> None:
         try:
-            await self.store.retire_engine(self.id)
+            await self._store.retire_engine(self.id)
         except StoreUnavailable as reason:
             _log.warning("the engine's lease is left to expire: %s", reason)
 
@@ -140,7 +141,7 @@ class Engine:
         if room <= 0:
             return
         batch = min(room, 100)
-        claimed = await self.store.claim(self.id, batch)
+        claimed = await self._store.claim(self.id, batch)
         for run_id in claimed:
             self._take(run_id)
         if len(claimed) == batch:
@@ -163,11 +164,11 @@ class Engine:
 
     async def _drive(self, run_id: str) -> None:
         try:
-            loaded = await self.door.load(run_id)
+            loaded = await self._tools.door.load(run_id)
             if loaded.lease_owner != self.id:
                 self._look.set()
                 return
-            driver = self._drivers[run_id] = Driver(self, loaded)
+            driver = self._drivers[run_id] = Driver(self._tools, loaded)
             if not self._claiming:
                 driver.drain()
             await driver.drive()
@@ -184,7 +185,11 @@ class Engine:
             self._drivers.pop(run_id, None)
 
     def _take_later(self, run_id: str) -> None:
-        asyncio.get_running_loop().call_later(_RETRY_SECONDS, lambda: self._claiming and self._take(run_id))
+        asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._take_again, run_id)
+
+    def _take_again(self, run_id: str) -> None:
+        if self._claiming:
+            self._take(run_id)
 
     # --- keeping them --------------------------------------------------------------------------------------
 
@@ -193,7 +198,7 @@ class Engine:
         while True:
             await asyncio.sleep(self._settings.renew_seconds)
             try:
-                kept = await self.store.renew(self.id, self._settings.lease_seconds)
+                kept = await self._store.renew(self.id, self._settings.lease_seconds)
             except StoreUnavailable as reason:
                 _log.warning("the lease could not be renewed: %s", reason)
                 continue
@@ -207,5 +212,6 @@ class Engine:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         # A new id: what the old one held and nobody has taken yet is found by the next claim.
         self.id = str(uuid7())
-        await self.store.register_engine(self.id, self._settings.lease_seconds)
+        self._tools = replace(self._tools, owner=self.id)
+        await self._store.register_engine(self.id, self._settings.lease_seconds)
         self._look.set()
