@@ -49,6 +49,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.doors = doors
     app.state.options = HttpOptions(heartbeat_seconds, stall_seconds, max_body_bytes)
