@@ -1,0 +1,5 @@
+"""The command `vai`. Everything but `serve`, `worker` and `run` speaks HTTP."""
+
+from vai.cli.app import main
+
+__all__ = ["main"]
