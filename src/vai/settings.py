@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
 class BadSetting(ValueError):
     """A setting whose value does not do; the message names it and says what would."""
 
@@ -47,7 +50,10 @@ def settings_from(environment: Mapping[str, str], **given: Any) -> Settings:
         text = environment.get(f"VAI_{setting.name.upper()}")
         if text and setting.name not in values:
             values[setting.name] = _parse(setting.name, str(setting.type), text)
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.log_level.lower() not in LOG_LEVELS:
+        raise BadSetting(f"VAI_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {settings.log_level!r}.")
+    return settings
 
 
 def _parse(name: str, kind: str, text: str) -> Any:

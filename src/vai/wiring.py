@@ -82,7 +82,10 @@ def _prepare(settings: Settings) -> tuple[Store, Actions]:
         raise CannotServe(f"The data folder {settings.data_dir} cannot be used: {error.strerror}.") from error
     except BadActions as reason:
         raise CannotServe(str(reason)) from reason
-    return open_store(settings.database, clock=clock), actions
+    try:
+        return open_store(settings.database, clock=clock), actions
+    except ValueError as error:
+        raise CannotServe(str(error)) from error
 
 
 async def _assemble(settings: Settings, store: Store, actions: Actions) -> System:
@@ -143,11 +146,11 @@ def serve(settings: Settings) -> int:
 
 
 def _log_to_stderr(settings: Settings) -> None:
-    level = settings.log_level.upper()
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # What a server says of its own start and end is said by us already.
     for name in ("uvicorn", "httpx", "alembic"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+        logging.getLogger(name).setLevel(max(logging.WARNING, level))
 
 
 def _listen(settings: Settings) -> socket.socket:

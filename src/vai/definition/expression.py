@@ -5,13 +5,15 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cel
-
+from vai.definition.cel_library import cel
 from vai.definition.scan import FUNCTIONS, TYPE_NAMES, ExpressionInvalid, Path, scan
 from vai.definition.scope import RESERVED, ROOTS, STEP_FIELDS, PathBroken, Scope
 from vai.domain.graph import ExpressionFailed
+
+if TYPE_CHECKING:
+    from cel import Program
 
 _PARSE_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: expecting .*)?(?:\n|$)")
 
@@ -70,9 +72,10 @@ class Expression:
         return _sentence(error)
 
 
-def _compile(source: str) -> cel.Program:
+def _compile(source: str) -> "Program":
     try:
-        return cel.compile(source)
+        program: Program = cel.compile(source)
+        return program
     except BaseException as error:
         if not isinstance(error, Exception) and not _is_panic(error):
             raise

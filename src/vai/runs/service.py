@@ -8,7 +8,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.access import Principal
-from vai.definition import check_input
+from vai.definition import check_input, given_input
 from vai.domain.commands import Cancel, Retry
 from vai.domain.events import RunCreated
 from vai.domain.graph import StepSpec
@@ -92,9 +92,11 @@ class Runs:
             raise NotFound(f"There is no automation {request.automation_id}.")
         digest = _request_hash(request)
         version = await self._startable_version(automation, request.version_number)
-        faults = check_input(self._definitions.stored(version.id, version.config), request.input)
+        definition = self._definitions.stored(version.id, version.config)
+        faults = check_input(definition, request.input)
         if faults:
             raise InvalidInput(faults)
+        request = msgspec.structs.replace(request, input=given_input(definition, request.input))
         new = self._new_run(who, request, automation, version, digest)
         created = await self._store.create_run(new)
         if not created.is_new and created.idempotency_hash != digest:
