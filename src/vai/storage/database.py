@@ -83,4 +83,5 @@ class Database(ABC):
         """What a health check says of it."""
 
     @abstractmethod
-    def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close all connections but the writer's session."""

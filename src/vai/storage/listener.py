@@ -30,13 +30,14 @@ class Listener:
         self._options = options
         self._process_id = process_id
         self._tell = tell
-        self._loop = asyncio.get_running_loop()
         self.is_connected = False
-        self._task = self._loop.create_task(self._keep_listening(), name="vai-listener")
+        self._task = asyncio.get_running_loop().create_task(self._keep_listening(), name="vai-listener")
 
-    def stop(self) -> None:
-        """End the task. Any thread."""
-        self._loop.call_soon_threadsafe(self._task.cancel)
+    async def stop(self) -> None:
+        """End the task, with its connection."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
 
     async def _keep_listening(self) -> None:
         wait = _FIRST_WAIT

@@ -153,7 +153,7 @@ class PostgresDatabase(Database):
         if "too many c" in text or "remaining connection slots" in text:
             return f"PostgreSQL at {host} has no connection left; raise max_connections or stop other clients."
         if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
-            reason = text.strip().split("\n")[-1].strip()
+            reason = text.strip().split("\n")[0].strip()
             return f"PostgreSQL at {host}, port {port}, does not answer; check that it runs ({reason})."
         return f"PostgreSQL at {host} cannot do this just now: {text.splitlines()[0]}."
 
@@ -163,16 +163,24 @@ class PostgresDatabase(Database):
         """Take the engine's advisory lock on a session of its own, which ends with this process; again if the
         session was lost."""
         try:
-            connection = self._locks.get(engine_id)
-            if connection is None or connection.closed:
-                connection = self.connect(autocommit=True)
-                # A host that vanishes without a word is noticed by the server in some ten seconds.
-                for setting in ("tcp_keepalives_idle=4", "tcp_keepalives_interval=2", "tcp_keepalives_count=3"):
-                    connection.execute(f"SET {setting}".encode())
-                self._locks[engine_id] = connection
-            connection.execute("SELECT pg_try_advisory_lock(%s)", [_lock_key(engine_id)])
+            try:
+                self._lock(engine_id)
+            except psycopg.OperationalError:
+                # The session was cut while it was idle, which only its use shows.
+                self.let_go(engine_id)
+                self._lock(engine_id)
         except psycopg.Error as error:
             raise self.explain(error) from error
+
+    def _lock(self, engine_id: str) -> None:
+        connection = self._locks.get(engine_id)
+        if connection is None:
+            connection = self.connect(autocommit=True)
+            self._locks[engine_id] = connection
+            # A host that vanishes without a word is noticed by the server in some ten seconds.
+            for setting in ("tcp_keepalives_idle=4", "tcp_keepalives_interval=2", "tcp_keepalives_count=3"):
+                connection.execute(f"SET {setting}".encode())
+        connection.execute("SELECT pg_try_advisory_lock(%s)", [_lock_key(engine_id)])
 
     def let_go(self, engine_id: str) -> None:
         """End the engine's session, and with it its lock."""
@@ -192,10 +200,10 @@ class PostgresDatabase(Database):
         listens = self._listener is not None and self._listener.is_connected
         return {"database": "postgresql", "name": self._name, "listening": listens}
 
-    def close(self) -> None:
-        """Close all connections but the writer's, which the writer closes."""
+    async def close(self) -> None:
+        """See `Database.close`."""
         if self._listener is not None:
-            self._listener.stop()
+            await self._listener.stop()
         for engine_id in list(self._locks):
             self.let_go(engine_id)
         self._threads.shutdown(wait=True)

@@ -1,5 +1,6 @@
 """The writer's connection to PostgreSQL: a batch of jobs as one transaction, edits and creations in one round trip."""
 
+import select
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,7 +65,8 @@ class PostgresSession:
 
     def apply(self, jobs: Sequence[Job]) -> tuple[list[Any], list[Committed]]:
         """See `Session.apply`."""
-        if self._connection.closed:
+        if self._is_cut():
+            self._connection.close()
             self._connection = self._new_connection()
         for left in reversed(range(_TRIES)):
             try:
@@ -75,6 +77,21 @@ class PostgresSession:
                 if not left:
                     raise
         raise AssertionError("unreachable")
+
+    def _is_cut(self) -> bool:
+        """True when the server closed the connection while it was idle, so that nothing can have been written."""
+        if self._connection.closed:
+            return True
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLIN)
+        if not poll.poll(0):
+            return False  # nothing was sent to us: it stands, or we cannot know better
+        try:
+            self._connection.execute("SELECT 1")
+            self._connection.rollback()
+        except psycopg.Error:
+            return True
+        return False
 
     def reset(self) -> None:
         """Roll back what a failed batch left, on a new connection when this one is lost."""

@@ -96,8 +96,6 @@ class Runs(StoreBase):
 
     async def append(self, run_id: str, lease_owner: str, attempt: int, events: Sequence[Event]) -> bool:
         """Store events that change no state. False: the lease is gone, or the run is in another attempt."""
-        if not events:
-            return True
         writer = self._open_writer
         stored: bool = await writer.put(jobs.append(writer.future(), run_id, lease_owner, attempt, events))
         return stored

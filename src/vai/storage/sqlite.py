@@ -192,7 +192,7 @@ class SqliteDatabase(Database):
             size = self.path.stat().st_size
         return {"database": "sqlite", "synchronous": self._synchronous, "sizeBytes": size}
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the readers and let go of engines that were not retired."""
         for engine_id in list(self._locks):
             self.let_go(engine_id)

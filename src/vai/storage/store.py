@@ -39,7 +39,7 @@ class SqlStore(Runs, Automations, Access, Leases):
         """Write what waits, then let go of the database. The store cannot be opened again."""
         if self._writer is not None:
             await self._writer.close()
-        await asyncio.to_thread(self._db.close)
+        await self._db.close()
 
     async def check(self) -> Mapping[str, Any]:
         """What the database is, after reading from it and writing to it. Raises StoreUnavailable."""

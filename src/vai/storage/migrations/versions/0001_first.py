@@ -1,7 +1,5 @@
 """The first schema: tenants, automations, runs with their steps and events, engines."""
 
-# ruff: noqa: E501
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,0 +1,71 @@
+"""The frequent questions are answered from indexes: no plan reads a whole table or sorts one."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from vai.storage.statements import Statement
+from vai.storage.store import SqlStore
+
+PARAMS = {"limit": 10, "offset": 0, "through": 10, "after": 0, "attempt": 1, "now": 0}
+
+STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
+    "run": lambda s: s._run_sql.run,
+    "load": lambda s: s._run_sql.load,
+    "steps": lambda s: s._run_sql.steps,
+    "load steps": lambda s: s._run_sql.load_steps,
+    "events": lambda s: s._run_sql.events,
+    "newest run": lambda s: s._run_sql.newest_run_id,
+    "artifact": lambda s: s._run_sql.artifact,
+    "runs": lambda s: s._run_lists.run_page(0, False),
+    "runs of a status": lambda s: s._run_lists.run_page(1, False),
+    "runs of two statuses": lambda s: s._run_lists.run_page(2, False),
+    "runs of an automation": lambda s: s._run_lists.run_page(0, True),
+    "total of runs": lambda s: s._run_lists.run_total(1, False),
+    "total of an automation's runs": lambda s: s._run_lists.run_total(0, True),
+    "action run": lambda s: s._run_lists._action_run,
+    "action runs": lambda s: s._run_lists.action_run_page(()),
+    "action runs of a run": lambda s: s._run_lists.action_run_page(("run_id",)),
+    "claim": lambda s: s._lease_sql.claim,
+    "claim one": lambda s: s._lease_sql.claim_run,
+    "orphans": lambda s: s._lease_sql.free_orphans,
+    "next due": lambda s: s._lease_sql.next_due,
+    "key": lambda s: s._access_sql.key_by_hash,
+}
+
+
+def values(statement: Statement) -> list[Any]:
+    given = {name: value for name, value in statement.defaults.items() if value is not None} | PARAMS
+    return [given.get(name, "x") for name in statement.names]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_sqlite_searches_by_index(store: SqlStore, name: str) -> None:
+    statement = STATEMENTS[name](store)
+    explained = f"EXPLAIN QUERY PLAN {statement.text}"
+    plan = await store._db.read(lambda c: c.execute(explained, values(statement)).fetchall())
+    lines = [row[3] for row in plan]
+    assert not [line for line in lines if re.match(r"SCAN (?!walk_|found|page|engines|\(subquery)", line)], lines
+    # A page may be sorted, for it is small, and so may the newest of each status; the rest comes in order.
+    sorts = [line for line in lines if "TEMP B-TREE FOR ORDER BY" in line]
+    assert len(sorts) <= (3 if name == "runs of two statuses" else 1), lines
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_postgres_searches_by_index(store: SqlStore, name: str) -> None:
+    statement = STATEMENTS[name](store)
+
+    def explain(connection: Any) -> list[str]:
+        # The tables are empty, and small tables are best read whole: ask what the indexes allow.
+        connection.execute("SET enable_seqscan = off")
+        found = connection.execute(f"EXPLAIN {statement.text}", values(statement)).fetchall()
+        connection.execute("RESET enable_seqscan")
+        return [row[0] for row in found]
+
+    lines = await store._db.read(explain)
+    scans = [line for line in lines if "Seq Scan" in line and "engines" not in line]
+    assert not scans, lines
