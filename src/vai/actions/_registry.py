@@ -6,6 +6,9 @@ from pathlib import Path
 import anyio
 
 from vai.actions.conditional_branch import ConditionalBranch
+from vai.actions.dlt_extract import DltExtract
+from vai.actions.duckdb_transform import DuckdbTransform
+from vai.actions.file_locks import FileLocks
 from vai.actions.functions import BadFunction, FunctionAction, Runners
 from vai.actions.http_request import HttpRequest
 from vai.actions.loading import BadActions, marked_functions, place_of
@@ -45,7 +48,14 @@ def registry(
     Raises BadActions, with one sentence, if a source cannot be loaded or a function cannot be a kind.
     """
     processes = Processes(max_processes)
-    built_in: list[Action] = [Wait(), ConditionalBranch(), HttpRequest()]
+    locks, folder = FileLocks(), str(data_dir)
+    built_in: list[Action] = [
+        Wait(),
+        ConditionalBranch(),
+        HttpRequest(),
+        DltExtract(processes, locks, folder),
+        DuckdbTransform(processes, locks, folder),
+    ]
     taken = {action.kind: "a built-in kind" for action in built_in}
     taken |= dict.fromkeys(RESERVED, "a built-in kind")
     return Registry([*built_in, *_functions(sources, Runners(anyio.CapacityLimiter(MAX_THREADS), processes), taken)])

@@ -11,6 +11,7 @@ import anyio
 import msgspec
 
 from vai.actions.child_protocol import ChildProtocol, LineReader
+from vai.actions.masking import masked
 from vai.actions.messages import Done, Failed, Log, Message, Progress, Request, Stopped
 from vai.actions.secrets import scrubber
 from vai.actions.stopping import stop_on_cancel
@@ -90,17 +91,20 @@ class _Child:
         control.write(msgspec.json.encode(_request(self._work, self._context, self._grace)) + b"\n")
 
     def _message(self, line: bytes) -> None:
-        message = self._decode(self._scrub(line))
+        line = self._scrub(line)
+        message = self._decode(line)
         match message:
             case Progress(fields):
                 self._context.progress(**fields)
             case Log(level, text):
-                self._context.logger.log(level, "%s", text)
+                self._context.logger.log(level, "%s", masked(text.encode()).decode())
+            case Failed():
+                self._outcome = self._decode(masked(line))
             case _:
                 self._outcome = message
 
     def _output(self, level: int, line: bytes) -> str:
-        text = self._scrub(line).decode(errors="replace").rstrip()
+        text = masked(self._scrub(line)).decode(errors="replace").rstrip()
         if text:
             self._context.logger.log(level, "%s", text)
         return text
