@@ -19,7 +19,7 @@ class Journal:
     def __init__(self, clock: Clock, on_entry: Callable[[], None]) -> None:
         self._clock = clock
         self._on_entry = on_entry
-        self._entries: list[Event] = []
+        self._entries: list[Event | None] = []  # None: a progress that a newer one replaced
         self._progress_at: dict[str, int] = {}  # step → where in _entries its uncommitted progress is
         self._counts: dict[str, int] = {}
         self._dropped: dict[str, int] = {}
@@ -34,15 +34,16 @@ class Journal:
             self._on_entry()
 
     def progress(self, key: str, fields: dict[str, Any]) -> None:
-        """Note how far a step is: of several since the last commit only the newest is kept."""
+        """Note how far a step is: of several since the last commit only the newest is kept, in its place."""
         event = StepProgress(self._clock(), key, fields)
         at = self._progress_at.get(key)
         if at is not None:
-            self._entries[at] = event
-        elif self._has_room(key):
-            self._progress_at[key] = len(self._entries)
-            self._entries.append(event)
-            self._on_entry()
+            self._entries[at] = None
+        elif not self._has_room(key):
+            return
+        self._progress_at[key] = len(self._entries)
+        self._entries.append(event)
+        self._on_entry()
 
     def _has_room(self, key: str) -> bool:
         count = self._counts.get(key, 0)
@@ -62,7 +63,7 @@ class Journal:
         """Everything noted so far, which is then no longer here."""
         entries, self._entries = self._entries, []
         self._progress_at.clear()
-        return entries
+        return [entry for entry in entries if entry is not None]
 
 
 class StepLogHandler(logging.Handler):
