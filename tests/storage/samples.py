@@ -127,34 +127,24 @@ def change(
     status: RunStatus = RunStatus.RUNNING,
     events: Sequence[Event] = (),
     steps: Sequence[StepWrite] = (),
-    lease_owner: str | None = None,
-    release: bool = False,
-    due_at: int | None = None,
-    **state: Any,
+    **fields: Any,
 ) -> RunChange:
-    """A change of `run` to `status`, guarded by `version` (default: the one it was accepted with)."""
+    """A change of `run` to `status`, guarded by `version` (default: the one it was accepted with); `fields` are
+    those of RunChange and RunState."""
+    options = {name: fields.pop(name) for name in ("lease_owner", "release", "due_at") if name in fields}
     after = RunState(
         run.id,
         GRAPH,
         RunContext(run.tenant_id, run.automation_id, run.created_at),
         {},
         status=status,
-        attempt=state.pop("attempt", run.attempt),
+        attempt=fields.pop("attempt", run.attempt),
         started_at=NOW,
         completed_at=NOW if status.is_final else None,
-        **state,
+        **fields,
     )
-    return RunChange(
-        run.id,
-        run.version if version is None else version,
-        after,
-        list(events),
-        list(steps),
-        NOW,
-        due_at=due_at,
-        lease_owner=lease_owner,
-        release=release,
-    )
+    expected = run.version if version is None else version
+    return RunChange(run.id, expected, after, list(events), list(steps), NOW, **options)
 
 
 async def land(store: Store, wanted: RunChange) -> Landed:

@@ -84,7 +84,6 @@ async def test_the_summary_shows_the_draft_else_the_active_else_the_latest(store
     async def summary() -> VersionsSummary:
         return (await store.version_summaries(tenant.id, [record.id, "none"]))[record.id]
 
-    (first,) = await store.versions(tenant.id, record.id)
     assert await summary() == VersionsSummary(1, 1, False, {"number": 1})
     await store.save_versions(record, [version(record, 2, "draft"), version(record, 3, "archived")])
     assert await summary() == VersionsSummary(3, 1, True, {"number": 2})

@@ -108,10 +108,10 @@ async def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
-async def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
+def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreUnavailable, match="cannot be opened"):
-        await open_store(f"sqlite:///{tmp_path}/vai.db", clock=Clock()).open()
+        asyncio.run(open_store(f"sqlite:///{tmp_path}/vai.db", clock=Clock()).open())
 
 
 async def test_a_server_that_is_not_there(tmp_path: Path) -> None:

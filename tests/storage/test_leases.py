@@ -1,7 +1,6 @@
 """Who drives which run: what can be claimed, by whom, and what becomes of a dead engine's runs."""
 
 import asyncio
-import subprocess
 import sys
 
 import pytest
@@ -148,17 +147,16 @@ async def test_a_killed_engine_is_taken_over_at_once(
     store: SqlStore, tenant: Tenant, engine: str, database_url: str
 ) -> None:
     run = await accept(store, tenant)
-    with subprocess.Popen(
-        [sys.executable, "-c", ENGINE, database_url, str(NOW)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        claimed = await asyncio.to_thread(process.stdout.readline)
-        try:
-            assert claimed.split() == [run.id]
-            assert not await store.claim_run(engine, run.id)  # it lives, and its lease is an hour long
-        finally:
-            process.kill()
-        process.wait()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *("-c", ENGINE, database_url, str(NOW)), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        assert (await process.stdout.readline()).decode().split() == [run.id]
+        assert not await store.claim_run(engine, run.id)  # it lives, and its lease is an hour long
+    finally:
+        process.kill()
+    await process.communicate()
     # The server may take a moment to notice that a session ended; its lease would take an hour.
     async with asyncio.timeout(20):
         while not await store.claim_run(engine, run.id):

@@ -55,7 +55,7 @@ class RunLists:
         ids = select(_run.id).where(_run.tenant_id == param("tenant_id"))
         if by_automation:
             ids = ids.where(_run.automation_id == param("automation_id"))
-        if statuses == 0 or by_automation:
+        if statuses < 2 or by_automation:
             if statuses:
                 ids = ids.where(_run.status.in_(_status_parameters(statuses)))
             ids = ids.order_by(_run.id.desc()).limit(param("limit")).offset(param("offset"))
@@ -77,8 +77,7 @@ class RunLists:
             )
             for i, status in enumerate(_status_parameters(statuses))
         ]
-        merged = union_all(*walks) if len(walks) > 1 else walks[0]
-        found = merged.subquery("found")
+        found = union_all(*walks).subquery("found")
         newest = select(found.c.id).order_by(found.c.id.desc())
         return newest.limit(param("limit")).offset(param("offset"))
 
