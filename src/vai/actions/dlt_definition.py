@@ -18,6 +18,9 @@ class Incremental(Definition):
 
     cursor: str = Field(min_length=1, description="A column, or a JSON path in a record")
     initial_value: str | int | float | None = None
+    on_missing: Literal["raise", "include", "exclude"] = Field(
+        "raise", description="What becomes of rows without a cursor"
+    )
     param: str | None = Field(None, description="rest_api: the query parameter that carries the cursor")
 
 

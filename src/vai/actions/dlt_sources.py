@@ -33,7 +33,7 @@ def resources(request: dict[str, Any]) -> list[DltResource]:
             hints["incremental"] = dlt.sources.incremental(
                 incremental["cursor"],
                 initial_value=incremental["initial_value"],
-                on_cursor_value_missing="include",
+                on_cursor_value_missing=incremental["on_missing"],
             )
         resource.apply_hints(**hints)
     return made
