@@ -10,7 +10,7 @@ from uuid_utils import uuid7
 
 from vai.access import Principal
 from vai.definition import Definition
-from vai.ports import AutomationRecord, Clock, RunRecord, Store, VersionRecord, VersionsSummary
+from vai.ports import AlreadyExists, AutomationRecord, Clock, RunRecord, Store, VersionRecord, VersionsSummary
 from vai.runs.definitions import Definitions
 from vai.runs.errors import NotFound, RunsError
 
@@ -57,7 +57,7 @@ class AutomationPatch(msgspec.Struct, frozen=True):
     """What is to be changed; UNSET stays. A new `config` goes into the draft, made when there is none."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
-    description: str | None | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
     config: Any | msgspec.UnsetType = msgspec.UNSET
     orchestrator_type: str | msgspec.UnsetType = msgspec.UNSET
     trigger_type: str | msgspec.UnsetType = msgspec.UNSET
@@ -93,12 +93,15 @@ class Automations:
             created_at=now,
             updated_at=now,
         )
-        await self._store.create_automation(record, self._version(record, 1, new.config))
+        try:
+            await self._store.create_automation(record, self._version(record, 1, new.config))
+        except AlreadyExists:  # somebody took the name since it was looked up
+            raise _name_taken(new.name) from None
         return await self.get(who, record.id)
 
     async def _refuse_taken_name(self, who: Principal, name: str) -> None:
         if await self._store.automation_by_name(who.tenant_id, name) is not None:
-            raise NameTaken(f"There is already an automation named {name!r}. Update that one, or choose another name.")
+            raise _name_taken(name)
 
     async def get(self, who: Principal, automation_id: str) -> AutomationView:
         """One automation. Raises NotFound."""
@@ -134,11 +137,17 @@ class Automations:
             await self._refuse_taken_name(who, patch.name)
         changed = self._patched(record, patch)
         if patch.config is msgspec.UNSET:
-            await self._store.update_automation(changed)
+            await self._rename(changed)
         else:
             self._definitions.parse(patch.config)
             await self._save_draft(changed, patch.config)
         return await self.get(who, automation_id)
+
+    async def _rename(self, record: AutomationRecord) -> None:
+        try:
+            await self._store.update_automation(record)
+        except AlreadyExists:  # somebody took the name since it was looked up
+            raise _name_taken(record.name) from None
 
     def _patched(self, record: AutomationRecord, patch: AutomationPatch) -> AutomationRecord:
         changes = {
@@ -248,6 +257,10 @@ class Automations:
             updated_at=now,
             published_at=None,
         )
+
+
+def _name_taken(name: str) -> NameTaken:
+    return NameTaken(f"There is already an automation named {name!r}. Update that one, or choose another name.")
 
 
 def _slug(name: str) -> str:

@@ -15,6 +15,9 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_DEPTH = 100
 """Objects and arrays within one another; what walks a body later must not run out of stack."""
 
+_PATIENCE = 4
+"""So many times the limit are read, and forgotten, of a body that is too large."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -32,22 +35,28 @@ async def read(request: Request, model: type[Model]) -> Model:
 
 
 async def _bytes(request: Request) -> bytes:
+    """The body; one that is too large is read to its end within bounds, else the client never sees the answer."""
     limit = options_of(request.app).max_body_bytes
     told = request.headers.get("content-length", "")
-    if told.isdecimal() and len(told) < 20 and int(told) > limit:
+    if told.isdecimal() and (len(told) > 18 or int(told) > limit * _PATIENCE):
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
+        if size <= limit:
+            chunks.append(chunk)
+        elif size > limit * _PATIENCE:
+            break
+        else:
+            chunks.clear()
+    if size > limit:
+        raise _too_large(limit)
     return b"".join(chunks)
 
 
 def _too_large(limit: int) -> Problem:
-    # The rest of the body is not read, so the connection cannot be used again.
+    # The rest of the body may not have been read, so the connection cannot be used again.
     detail = f"The body is larger than {limit} bytes. Put large data where steps can fetch it, and send its place."
     return Problem(413, "body-too-large", detail, headers={"Connection": "close"}, more={"limitBytes": limit})
 
