@@ -18,7 +18,7 @@ from vai.domain.retry import plan_retry, rerun_keys
 from vai.domain.state import Instant, Result, RunState, StepError, StepState
 from vai.domain.status import OnInterrupt, RunStatus, StepStatus
 
-MAX_INTERRUPTS = 3
+MAX_INTERRUPTS = 5
 """A step whose engine dies this often in one attempt is taken to be the cause, and fails."""
 
 
@@ -50,17 +50,19 @@ def transition(state: RunState, command: c.Command, now: Instant) -> Transition:
 def _start(deciding: Deciding, _: c.Start) -> None:
     if deciding.draft.status is RunStatus.PENDING:
         deciding.emit(e.RunStarted(deciding.now))
-        _drive(deciding)
+        deciding.drive()
 
 
 def _advance(deciding: Deciding, command: c.Advance) -> None:
     if deciding.draft.attempt_started_at is None or deciding.draft.status.is_final:
         return
+    if command.may_start:
+        # First, so that it looks for what others have set free; what this command sets free is noted as it happens.
+        deciding.drive()
     for report in command.reports:
         take_report(deciding, report)
     if command.may_start:
         take_due(deciding)
-        _drive(deciding)
 
 
 def _take_over(deciding: Deciding, _: c.TakeOver) -> None:
@@ -68,12 +70,7 @@ def _take_over(deciding: Deciding, _: c.TakeOver) -> None:
     if not deciding.draft.status.is_final:
         _interrupt(deciding, "engine_lost")
         take_due(deciding)
-        _drive(deciding)
-
-
-def _drive(deciding: Deciding) -> None:
-    deciding.drives = True
-    deciding.consider_free()
+        deciding.drive()
 
 
 def _hand_back(deciding: Deciding, _: c.HandBack) -> None:

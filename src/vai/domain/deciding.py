@@ -1,9 +1,7 @@
 """A command at work: what every decision is made of. Events are worked in as they are emitted."""
 
-from collections import deque
-
 from vai.domain import events as e
-from vai.domain.evolve import Draft, apply
+from vai.domain.evolve import HANDLERS, Draft
 from vai.domain.graph import ExpressionFailed, StepSpec
 from vai.domain.ids import action_run_id
 from vai.domain.readiness import why_skip
@@ -24,23 +22,24 @@ class Deciding:
         self.now = now
         self.drives = False
         self.events: list[e.Event] = []
-        self._ready: deque[str] = deque()
+        self._ready: list[str] = []
 
     def emit(self, event: e.Event) -> None:
         """Record an event and work it into the draft."""
         self.events.append(event)
-        apply(self.draft, event)
+        HANDLERS[type(event)](self.draft, event)
 
     def end(self, event: e.StepEvent) -> None:
         """Record the event that ends a step, and note what waited for just that."""
         self.emit(event)
-        steps = self.draft.steps
-        for key in self.draft.graph.dependents[event.key]:
-            if steps[key].unmet == 0:
+        draft = self.draft
+        for key in draft.graph.dependents[event.key]:
+            if draft.steps[key].unmet == 0:
                 self._ready.append(key)
 
-    def consider_free(self) -> None:
-        """Have `move` look at every step that is free, not only at those that this command sets free."""
+    def drive(self) -> None:
+        """Let this command start steps: those that are free, also when others have set them free."""
+        self.drives = True
         if self.draft.free:
             self._ready.extend(key for key, step in self.draft.steps.items() if step.is_free)
 
@@ -89,31 +88,35 @@ class Deciding:
 
     def _move(self) -> None:
         """Start, skip or fail every step that is free, and whatever that sets free in turn."""
-        while self._ready:
-            step = self.draft.steps[self._ready.popleft()]
+        for key in self._ready:  # grows on the way
+            step = self.draft.steps[key]
             # A step can be noted twice, and what was noted can have been skipped or cancelled since.
             if step.is_free:
                 self._place(step)
 
     def _place(self, step: StepState) -> None:
         # What has begun once in this attempt goes on: its condition was an answer for the whole attempt.
-        reason, error = self._why_not(self.draft.graph.steps[step.key]) if step.tries == 0 else (None, None)
-        if error is not None:
-            self.fail(step.key, error)
-        elif reason is not None:
-            self.end(e.StepSkipped(self.now, step.key, reason))
-        else:
+        if step.tries:
             self.start(step)
-
-    def _why_not(self, spec: StepSpec) -> tuple[SkipReason | None, StepError | None]:
-        steps = self.draft.steps
-        reason = why_skip(spec.run_when, [steps[key] for key in spec.depends_on])
-        if reason is not None or spec.condition is None:
-            return reason, None
+            return
         try:
-            return (None if spec.condition(self.draft.freeze()) else SkipReason.CONDITION), None
+            reason = self._why_skip(self.draft.graph.steps[step.key])
         except ExpressionFailed as failure:
-            return None, StepError("expression_failed", str(failure), False, failure.details)
+            self.fail(step.key, StepError("expression_failed", str(failure), False, failure.details))
+            return
+        if reason is None:
+            self.start(step)
+        else:
+            self.end(e.StepSkipped(self.now, step.key, reason))
+
+    def _why_skip(self, spec: StepSpec) -> SkipReason | None:
+        if spec.depends_on:
+            reason = why_skip(spec.run_when, list(map(self.draft.steps.__getitem__, spec.depends_on)))
+            if reason is not None:
+                return reason
+        if spec.condition is None or spec.condition(self.draft.freeze()):
+            return None
+        return SkipReason.CONDITION
 
     def _finish(self) -> None:
         draft = self.draft

@@ -10,16 +10,17 @@ import msgspec
 
 from vai.domain import events as e
 from vai.domain.graph import Graph
-from vai.domain.state import Instant, RunError, RunState, StepState
+from vai.domain.state import Instant, Result, RunError, RunState, StepError, StepState
 from vai.domain.status import RunStatus, StepStatus
 
 _replace = msgspec.structs.replace
 
 
 class Draft(msgspec.Struct):
-    """A run under change: its steps are a private copy, and the sums follow each `put`."""
+    """A run under change: its steps are a private copy, and the sums follow each `put` and `finish`."""
 
     origin: RunState
+    graph: Graph
     steps: dict[str, StepState]
     status: RunStatus
     attempt: int
@@ -39,15 +40,10 @@ class Draft(msgspec.Struct):
     def of(cls, state: RunState) -> "Draft":
         """A working copy of `state`."""
         return cls(
-            state, dict(state.steps), state.status, state.attempt, state.started_at, state.completed_at,
+            state, state.graph, dict(state.steps), state.status, state.attempt, state.started_at, state.completed_at,
             state.attempt_started_at, state.cancel_requested_at, state.stopping, state.error,
             state.unfinished, state.awaiting, state.executing, state.timed, state.free,
         )  # fmt: skip
-
-    @property
-    def graph(self) -> Graph:
-        """The run's graph."""
-        return self.origin.graph
 
     @property
     def is_stopping(self) -> bool:
@@ -57,20 +53,28 @@ class Draft(msgspec.Struct):
     def freeze(self) -> RunState:
         """The value that the changes made."""
         return RunState(
-            self.origin.id, self.origin.graph, self.origin.context, self.steps, self.status, self.attempt,
+            self.origin.id, self.graph, self.origin.context, self.steps, self.status, self.attempt,
             self.started_at, self.completed_at, self.attempt_started_at, self.cancel_requested_at,
             self.stopping, self.error, self.unfinished, self.awaiting, self.executing, self.timed, self.free,
         )  # fmt: skip
 
     def put(self, step: StepState) -> None:
-        """Replace a step that is not final, keep the sums, and tell what depends on it when it has just ended."""
+        """Replace a step that goes on, and keep the sums."""
         self._count(self.steps[step.key], -1)
         self.steps[step.key] = step
-        if step.status.is_final:
-            self.unfinished -= 1
-            self._release(step.key)
-        else:
-            self._count(step, 1)
+        self._count(step, 1)
+
+    def finish(self, step: StepState) -> None:
+        """Replace a step that has just ended, keep the sums, and count it off for all that waits for it."""
+        steps, key = self.steps, step.key
+        self._count(steps[key], -1)
+        self.unfinished -= 1
+        steps[key] = step
+        for down in self.graph.dependents[key]:
+            waiting = steps[down]
+            steps[down] = _replace(waiting, unmet=waiting.unmet - 1)
+            if waiting.unmet == 1 and waiting.status is StepStatus.PENDING:
+                self.free += 1
 
     def _count(self, step: StepState, by: int) -> None:
         """Where a step counts that is not final; each counts once at most."""
@@ -87,15 +91,6 @@ class Draft(msgspec.Struct):
         elif step.unmet == 0:
             self.free += by
 
-    def _release(self, key: str) -> None:
-        """One dependency less for all that waits for `key`."""
-        steps = self.steps
-        for down in self.origin.graph.dependents[key]:
-            waiting = steps[down]
-            steps[down] = _replace(waiting, unmet=waiting.unmet - 1)
-            if waiting.unmet == 1 and waiting.status is StepStatus.PENDING:
-                self.free += 1
-
 
 def evolve(state: RunState, events: Iterable[e.Event]) -> RunState:
     """The state after `events`. Pure: `state` is left as it was."""
@@ -107,7 +102,7 @@ def evolve(state: RunState, events: Iterable[e.Event]) -> RunState:
 
 def apply(draft: Draft, event: e.Event) -> None:
     """Work one event into the draft."""
-    handler = _HANDLERS.get(type(event))
+    handler = HANDLERS.get(type(event))
     if handler is not None:
         handler(draft, event)
 
@@ -171,41 +166,55 @@ def _step_started(draft: Draft, event: e.StepStarted) -> None:
     step = draft.steps[event.key]
     if draft.started_at is None:
         draft.started_at = event.at
-    draft.put(
-        _replace(
-            step,
-            status=StepStatus.RUNNING,
-            action_run_id=event.action_run_id,
-            started_at=event.at if step.started_at is None else step.started_at,
-            tries=event.try_number,
-            next_attempt_at=None,
-            error=None,
-        )
+    if step.next_attempt_at is None:
+        draft.free -= 1
+    else:
+        draft.timed -= 1
+    draft.executing += 1
+    draft.steps[event.key] = _replace(
+        step,
+        status=StepStatus.RUNNING,
+        action_run_id=event.action_run_id,
+        started_at=event.at if step.started_at is None else step.started_at,
+        tries=event.try_number,
+        next_attempt_at=None,
+        error=None,
     )
 
 
 def _step_completed(draft: Draft, event: e.StepCompleted) -> None:
-    _end(draft, event, StepStatus.COMPLETED, result=event.result, error=None)
+    _end(draft, event, StepStatus.COMPLETED, event.result, None)
 
 
 def _step_failed(draft: Draft, event: e.StepFailed) -> None:
-    _end(draft, event, StepStatus.FAILED, error=event.error, result=None)
-
-
-def _step_skipped(draft: Draft, event: e.StepSkipped) -> None:
-    _end(draft, event, StepStatus.SKIPPED, skip_reason=event.reason, skipped_by=event.by)
+    _end(draft, event, StepStatus.FAILED, None, event.error)
 
 
 def _step_cancelled(draft: Draft, event: e.StepCancelled) -> None:
-    _end(draft, event, StepStatus.CANCELLED, result=None)
+    _end(draft, event, StepStatus.CANCELLED, None, draft.steps[event.key].error)
 
 
-def _end(draft: Draft, event: e.StepEvent, status: StepStatus, **changes: Any) -> None:
+def _step_skipped(draft: Draft, event: e.StepSkipped) -> None:
+    _end(draft, event, StepStatus.SKIPPED, None, None)
     step = draft.steps[event.key]
+    draft.steps[event.key] = _replace(step, skip_reason=event.reason, skipped_by=event.by)
+
+
+def _end(draft: Draft, event: e.StepEvent, status: StepStatus, result: Result | None, error: StepError | None) -> None:
+    step = draft.steps[event.key]
+    begun, at = step.started_at, event.at
     # The clocks of two engines can differ: nothing ends before it began.
-    completed_at = max(event.at, step.started_at or event.at)
-    ended = _replace(step, status=status, completed_at=completed_at, wake_at=None, next_attempt_at=None, **changes)
-    draft.put(ended)
+    completed_at = at if begun is None or begun < at else begun
+    ended = _replace(
+        step,
+        status=status,
+        completed_at=completed_at,
+        result=result,
+        error=error,
+        wake_at=None,
+        next_attempt_at=None,
+    )
+    draft.finish(ended)
 
 
 def _step_retry_scheduled(draft: Draft, event: e.StepRetryScheduled) -> None:
@@ -243,7 +252,7 @@ def _step_decided(draft: Draft, event: e.StepDecided) -> None:
     draft.put(_replace(draft.steps[event.key], status=StepStatus.PENDING))
 
 
-_HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
+HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
     e.RunStarted: _run_started,
     e.RunAwaitingApproval: _run_awaiting_approval,
     e.RunResumed: _run_resumed,
@@ -265,3 +274,4 @@ _HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
     e.StepAwaitingApproval: _step_awaiting_approval,
     e.StepDecided: _step_decided,
 }
+"""What each event does to a draft. Events without an entry change nothing."""

@@ -21,7 +21,6 @@ def interrupt_decision_id(run_id: str, step: StepState) -> str:
 
 
 def _uuid7(name: str, at: Instant) -> str:
-    noise = blake2b(name.encode(), digest_size=10).hexdigest()
+    noise = blake2b(name.encode()).hexdigest()
     time = f"{at & 0xFFFF_FFFF_FFFF:012x}"
-    variant = "89ab"[int(noise[3], 16) & 3]
-    return f"{time[:8]}-{time[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:19]}"
+    return f"{time[:8]}-{time[8:]}-7{noise[:3]}-8{noise[3:6]}-{noise[6:18]}"

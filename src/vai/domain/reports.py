@@ -23,6 +23,8 @@ def take_report(deciding: Deciding, report: c.Report) -> None:
 def take_due(deciding: Deciding) -> None:
     """Take in all that is due by now. The run's limit comes before backoffs: at the limit nothing starts any more."""
     draft, now = deciding.draft, deciding.now
+    if not draft.timed and draft.graph.timeout_seconds is None:
+        return
     again = []
     for step in list(draft.steps.values()) if draft.timed else ():
         if step.wake_at is not None and step.wake_at <= now:
