@@ -219,6 +219,21 @@ async def test_any_text_survives(store: SqlStore, tenant: Tenant) -> None:
     assert record.state.result == result
 
 
+async def test_text_that_the_database_cannot_hold_fails_its_caller(store: SqlStore, tenant: Tenant) -> None:
+    run = await accept(store, tenant)
+    async with held_writer(store):
+        jobs: list[asyncio.Future[object]] = [
+            asyncio.ensure_future(store.create_run(new_run(tenant, concurrency_key="\ud800"))),
+            asyncio.ensure_future(store.create_organization(new_id(), "\ud800", "a", NOW)),
+            asyncio.ensure_future(store.commit(change(run))),
+        ]
+        await asyncio.sleep(0)
+    refused, refused_too, landed = await asyncio.gather(*jobs, return_exceptions=True)
+    assert isinstance(refused, ValueError)
+    assert isinstance(refused_too, ValueError)
+    assert isinstance(landed, Landed)
+
+
 async def test_a_waiter_that_gives_up_leaves_the_change(store: SqlStore, tenant: Tenant) -> None:
     run = await accept(store, tenant)
     async with held_writer(store):

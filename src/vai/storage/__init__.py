@@ -23,4 +23,4 @@ def _database(url: str) -> Database:
         from vai.storage.postgres import PostgresDatabase  # noqa: PLC0415
 
         return PostgresDatabase(url)
-    raise ValueError(f"{scheme!r} is not a database that vai knows: use sqlite:///… or postgresql://…")
+    raise ValueError("This is not the URL of a database that vai knows: use sqlite:///… or postgresql://…")

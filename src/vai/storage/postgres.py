@@ -42,8 +42,9 @@ class PostgresDatabase(Database):
         self._conninfo = "postgresql://" + url.split("://", 1)[1]
         try:
             self._parts = conninfo_to_dict(self._conninfo)
-        except psycopg.Error as error:
-            raise ValueError(f"This is not a PostgreSQL URL: {error}") from error
+        except psycopg.Error:
+            # The driver's message quotes the URL, which may hold a password.
+            raise ValueError("This is not a PostgreSQL URL such as postgresql://user@host/name.") from None
         self._statements = BatchStatements(self.dialect)
         self._process_id = uuid4().hex
         self._threads = ThreadPoolExecutor(_READERS, "vai-reader")
@@ -129,6 +130,8 @@ class PostgresDatabase(Database):
         """See `Database.explain`."""
         if isinstance(error, psycopg.IntegrityError):
             return AlreadyExists(str(error).split("\n", 1)[0])
+        if isinstance(error, psycopg.DataError):
+            return ValueError(f"PostgreSQL cannot store this: {str(error).splitlines()[0]}.")
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
             return StoreUnavailable(f"The database {self._name} only allows reading; is it a standby?")
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
