@@ -34,6 +34,8 @@ def explained(error: BaseException) -> ActionFailed:
     step = next((STEPS[step] for cause in chain if (step := getattr(cause, "step", None)) in STEPS), "Extracting")
     root = chain[-1]
     text = (str(root).strip() or type(root).__name__)[:MAX_CHARACTERS]
+    if type(root).__name__ == "ConfigFieldMissingException":
+        text = text.partition("\n")[0]  # the rest tells of files and variables that are not used here
     error_type, retryable = _classified(chain, text)
     return ActionFailed(error_type, f"{step} failed: {text}", retryable=retryable)
 
@@ -59,7 +61,7 @@ def _classified(chain: list[BaseException], text: str) -> tuple[str, bool]:
         return "connection_error", True
     if "could not set lock" in low:
         return "database_locked", True
-    if "NoSuchTableError" in names:
+    if "NoSuchTableError" in names or "could not reflect" in low:
         return "table_not_found", False
     if "FileNotFoundError" in names:
         return "file_not_found", False

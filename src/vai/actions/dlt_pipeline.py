@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from sqlalchemy import make_url
 
 from vai.actions.child_context import ChildContext
 from vai.actions.dlt_errors import explained
@@ -39,10 +40,25 @@ def _destination(destination: dict[str, Any]) -> Any:
             Path(destination["database"]).parent.mkdir(parents=True, exist_ok=True)
             return dlt.destinations.duckdb(str(Path(destination["database"]).resolve()))
         case "postgres":
-            return dlt.destinations.postgres(destination["url"])
+            return dlt.destinations.postgres(_credentials(destination["url"]))
     url = destination["path"]
     where = url if "://" in url else Path(url).resolve().as_uri()
     return dlt.destinations.filesystem(where, credentials=destination["credentials"] or None)
+
+
+def _credentials(address: str) -> dict[str, Any]:
+    """In parts: dlt wants a host, also where a socket's folder stands behind the question mark (which then
+    counts more than the host)."""
+    url = make_url(address)
+    return {
+        "drivername": "postgresql",
+        "database": url.database,
+        "username": url.username,
+        "password": url.password or "",
+        "host": url.host or "localhost",
+        "port": url.port or 5432,
+        "query": dict(url.query),
+    }
 
 
 def _format(request: dict[str, Any]) -> Any:
