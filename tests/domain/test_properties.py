@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -205,12 +206,9 @@ class AnyRun(RuleBasedStateMachine):
 def check_refusal(world: World, command: c.Command, expected: Refusal) -> None:
     """The command is refused for this reason, and everything stays as it was."""
     before, history = world.state, list(world.history)
-    try:
+    with pytest.raises(type(expected)) as raised:
         world.do(command)
-    except Refusal as refusal:
-        assert (type(refusal), refusal.message) == (type(expected), expected.message)
-    else:
-        raise AssertionError(f"{command} was not refused")
+    assert raised.value.message == expected.message
     assert world.state is before
     assert world.history == history
 

@@ -1,13 +1,14 @@
 """One run driven by hand. Every command that goes through it is checked against what must hold always."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from vai.domain import commands as c
 from vai.domain import events as e
-from vai.domain.decide import MAX_INTERRUPTS, decide, transition
+from vai.domain.decide import MAX_INTERRUPTS, Transition, decide, transition
 from vai.domain.events import data_of, event_of
 from vai.domain.evolve import evolve
 from vai.domain.graph import Graph, StepSpec
@@ -45,14 +46,12 @@ class World:
     def do(self, command: c.Command) -> tuple[e.Event, ...]:
         """Apply a command, with all checks. Raises the refusal when it is refused."""
         before, steps = self.state, dict(self.state.steps)
-        try:
-            events, after = transition(before, command, self.now)
-        except Refusal as refusal:
-            assert refused_alike(before, command, self.now, refusal)
-            assert before.steps == steps
-            raise
+        answer = ask(before, command, self.now)
         assert before.steps == steps, "deciding changed the state it was given"
-        assert transition(before, command, self.now) == (events, after), "the same question, another answer"
+        assert ask(before, command, self.now) == answer, "the same question, another answer"
+        if isinstance(answer, Refused):
+            raise answer.refusal
+        events, after = answer
         assert decide(before, command, self.now) == events
         self._check_events(command, events, after)
         self.state = after
@@ -141,13 +140,21 @@ class World:
             assert state.due_at() is not None
 
 
-def refused_alike(state: RunState, command: c.Command, now: int, refusal: Refusal) -> bool:
-    """The same command is refused again, and in the same words."""
+@dataclass(frozen=True)
+class Refused:
+    """A refusal as a value: two are equal when they are of one kind and say the same."""
+
+    refusal: Refusal = field(compare=False)
+    kind: type[Refusal]
+    message: str
+
+
+def ask(state: RunState, command: c.Command, now: int) -> Transition | Refused:
+    """What the state machine answers."""
     try:
-        transition(state, command, now)
-    except Refusal as again:
-        return type(again) is type(refusal) and again.message == refusal.message
-    return False
+        return transition(state, command, now)
+    except Refusal as refusal:
+        return Refused(refusal, type(refusal), refusal.message)
 
 
 def check_state(state: RunState) -> None:
@@ -197,9 +204,7 @@ def run_when_holds(run_when: RunWhen, needed: list[StepState]) -> bool:
         return True
     good = {up.key for up in needed if up.status is StepStatus.COMPLETED}
     harmless = {
-        up.key
-        for up in needed
-        if up.status is StepStatus.SKIPPED and up.skip_reason is not SkipReason.UPSTREAM_FAILED
+        up.key for up in needed if up.status is StepStatus.SKIPPED and up.skip_reason is not SkipReason.UPSTREAM_FAILED
     }
     bad = {up.key for up in needed} - good - harmless
     return {

@@ -1,0 +1,119 @@
+"""Steps that wait for a person, or for another run."""
+
+import pytest
+
+from tests.domain.world import BEGINNING, BROKEN, World, a_run, step
+from vai.domain import commands as c
+from vai.domain import events as e
+from vai.domain.refusals import AlreadyResolved
+from vai.domain.state import Result
+from vai.domain.status import RunStatus, StepStatus
+
+
+def types(events: tuple[e.Event, ...]) -> list[str]:
+    return [event.type for event in events]
+
+
+def at_the_gate(*others: str) -> World:
+    world = a_run(step("gate"), step("next", "gate"), *(step(key) for key in others)).start()
+    world.report(c.AwaitsDecision("gate", 1, "decision"))
+    return world
+
+
+def test_a_run_waits_for_a_person_when_nothing_else_can_move_it() -> None:
+    world = at_the_gate()
+    assert world.state.status is RunStatus.AWAITING_APPROVAL
+    assert (world.step("gate").status, world.step("gate").decision_id) == (StepStatus.AWAITING_APPROVAL, "decision")
+    assert world.state.due_at() is None
+
+
+def test_a_run_with_something_else_at_work_is_running() -> None:
+    world = at_the_gate("other")
+    assert world.state.status is RunStatus.RUNNING
+    assert types(world.complete("other")) == ["step.completed", "run.awaiting_approval"]
+
+
+def test_a_yes_completes_the_step_and_leaves_what_follows_to_the_engine() -> None:
+    world = at_the_gate()
+    world.now += 10
+    decided = world.do(c.Decide("gate", "decision", True, "someone", "fine", {"amount": 3}))
+    assert types(decided) == ["step.decided", "step.completed", "run.resumed"]
+    value = {"outcome": "approved", "by": "someone", "reason": "fine", "fields": {"amount": 3}}
+    assert world.step("gate").result == Result(value)
+    assert world.step("next").status is StepStatus.PENDING, "no engine is at work on it yet"
+    assert world.state.due_at() == BEGINNING, "so that an engine takes it up at once"
+    assert types(world.do(c.Advance())) == ["step.started"]
+
+
+def test_a_no_fails_the_step() -> None:
+    world = at_the_gate()
+    world.do(c.Decide("gate", "decision", False, "someone", "too much"))
+    error = world.step("gate").error
+    assert error is not None
+    assert (error.type, error.message) == ("rejected", "too much")
+    world.do(c.Advance())
+    assert (world.step("next").status, world.state.status) == (StepStatus.SKIPPED, RunStatus.FAILED)
+
+
+def test_the_last_decision_ends_the_run() -> None:
+    world = a_run(step("gate")).start()
+    world.report(c.AwaitsDecision("gate", 1, "decision"))
+    assert types(world.do(c.Decide("gate", "decision", True)))[-1] == "run.completed"
+
+
+@pytest.mark.parametrize("key, decision_id", [("gate", "another"), ("next", "decision"), ("nobody", "decision")])
+def test_only_the_open_decision_of_a_step_can_be_taken(key: str, decision_id: str) -> None:
+    world = at_the_gate()
+    with pytest.raises(AlreadyResolved):
+        world.do(c.Decide(key, decision_id, True))
+
+
+def test_a_decision_is_taken_once() -> None:
+    world = at_the_gate()
+    world.do(c.Decide("gate", "decision", True))
+    with pytest.raises(AlreadyResolved):
+        world.do(c.Decide("gate", "decision", False))
+
+
+def test_a_wait_for_a_person_outlives_its_engine() -> None:
+    world = at_the_gate()
+    assert world.do(c.HandBack()) == world.do(c.TakeOver()) == ()
+    assert world.state.status is RunStatus.AWAITING_APPROVAL
+
+
+def waiting_for_a_child() -> World:
+    world = a_run(step("call"), step("next", "call")).start()
+    world.report(c.AwaitsChild("call", 1, "child"))
+    return world
+
+
+def test_a_run_that_waits_for_another_is_running_with_nothing_at_work() -> None:
+    world = waiting_for_a_child()
+    assert (world.state.status, world.state.executing, world.state.due_at()) == (RunStatus.RUNNING, 0, None)
+    assert world.do(c.TakeOver()) == ()
+
+
+def test_the_end_of_the_other_run_completes_the_step() -> None:
+    world = waiting_for_a_child()
+    world.do(c.FinishChild("call", "child", Result("theirs")))
+    assert world.step("call").result == Result("theirs")
+    assert world.executing() == []
+    world.do(c.Advance())
+    assert world.executing() == ["next"]
+
+
+def test_the_failure_of_the_other_run_fails_the_step() -> None:
+    world = waiting_for_a_child()
+    world.do(c.FinishChild("call", "child", error=BROKEN))
+    assert world.step("call").error == BROKEN
+
+
+@pytest.mark.parametrize("key, child", [("call", "another"), ("next", "child"), ("nobody", "child")])
+def test_the_end_of_a_run_that_the_step_does_not_wait_for_changes_nothing(key: str, child: str) -> None:
+    assert waiting_for_a_child().do(c.FinishChild(key, child)) == ()
+
+
+def test_the_other_run_ends_once() -> None:
+    world = waiting_for_a_child()
+    world.do(c.FinishChild("call", "child"))
+    assert world.do(c.FinishChild("call", "child", error=BROKEN)) == ()
