@@ -36,6 +36,9 @@ def find_connection(api_url: str | None) -> Connection:
     """The server to talk to, and the key for it. Refuses when there is no key or the address is no address."""
     url, url_from = _find_url(api_url)
     key, key_from = _find_key(url)
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        # Said here, because what the HTTP library would say of it shows the key.
+        raise Failure(f"What {key_from} holds is not an API key.", UNREACHABLE)
     return Connection(url, url_from, key, key_from)
 
 
@@ -62,7 +65,8 @@ def _written_url() -> str | None:
         written = msgspec.json.decode((data_dir() / "server.json").read_bytes())
     except (OSError, msgspec.DecodeError):
         return None
-    return written.get("url") if isinstance(written, dict) else None
+    url = written.get("url") if isinstance(written, dict) else None
+    return url if isinstance(url, str) else None
 
 
 def _find_key(url: str) -> tuple[str, str]:

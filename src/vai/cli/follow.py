@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-import httpx
 import msgspec
 
 from vai.cli.client import Api, Body, Refused
 from vai.cli.exits import UNREACHABLE, Failure
+from vai.cli.transport import ConnectionLost
 
 _SILENCE = 45.0  # seconds without even a comment, three of the server's: the connection is dead
 _GIVE_UP = 300.0  # seconds without a server
@@ -49,7 +49,7 @@ class Follow:
                     if event is None:
                         return
                     yield event
-            except httpx.TransportError:
+            except ConnectionLost:
                 self._lost()
             except Refused as refusal:
                 if refusal.status not in _BAD_GATEWAYS:
@@ -60,14 +60,15 @@ class Follow:
 
     def _events(self) -> Iterator[Body | None]:
         """The events of one connection; None at the stream's end."""
-        response = self._api.open_stream(self._run_id, self._last, _SILENCE)
+        response = self._api.open_events(self._run_id, self._last, _SILENCE)
+        self._found()
         try:
-            for kind, data in parse_stream(response.iter_lines()):
-                self._found()
+            for kind, data in parse_stream(response.iter_bytes()):
                 if kind == "stream.end":
                     yield None
                     return
                 event = msgspec.json.decode(data)
+                self._heard_at = self._clock()
                 # A number seen before (the server was older than we thought) is not told twice.
                 if event["seq"] > self._last:
                     self._last = event["seq"]
@@ -85,7 +86,7 @@ class Follow:
     def _lost(self, *, quietly: bool = False) -> None:
         if self._clock() - self._heard_at > _GIVE_UP:
             raise Failure(
-                f"The server at {self._api.connection.url} has been away for {_GIVE_UP / 60:.0f} minutes. "
+                f"The server at {self._api.transport.connection.url} has been away for {_GIVE_UP / 60:.0f} minutes. "
                 f"The run may go on; look again with 'vai runs watch {self._run_id}'.",
                 UNREACHABLE,
             )
@@ -94,13 +95,13 @@ class Follow:
             self._say("The connection to the server is lost; trying again …")
         self._pause(self._pauses)
         self._pauses = min(self._pauses * 2, _LONGEST_PAUSE)
-        self._api.reconnect()
+        self._api.transport.reconnect()
 
 
-def parse_stream(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+def parse_stream(chunks: Iterable[bytes]) -> Iterator[tuple[str, str]]:
     """The events of a text/event-stream as (type, data). Comments and an event cut off at the end are dropped."""
     kind, data = "message", list[str]()
-    for line in lines:
+    for line in _lines(chunks):
         if not line:
             if data:
                 yield kind, "\n".join(data)
@@ -112,3 +113,12 @@ def parse_stream(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             kind = value
         elif name == "data":
             data.append(value)
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Whole lines. Not by `splitlines`: a log message may hold characters that it takes for ends of lines."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode()

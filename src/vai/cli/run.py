@@ -11,7 +11,7 @@ import typer
 
 from vai.cli import output
 from vai.cli.display import RunDisplay
-from vai.cli.exits import FAILED, OF_STATUS, Failure
+from vai.cli.exits import FAILED, OF_STATUS, USAGE, Failure
 from vai.cli.faults import Fault, lines_of, path_of
 from vai.cli.files import DefinitionFile, read_definition
 from vai.cli.options import Actions, File, Input
@@ -39,8 +39,6 @@ def run(
     definition, run_input = read_definition(file), read_json(input)
     with _settings(data_dir, actions) as settings:
         outcome = _run(settings, definition, run_input, json)
-    if outcome.status == "failed" and not json:
-        output.note(f"The run failed: {(outcome.error or {}).get('message', 'no reason was given')}")
     raise typer.Exit(OF_STATUS.get(outcome.status, FAILED))
 
 
@@ -54,7 +52,7 @@ def _settings(data_dir: Path | None, actions: list[str] | None) -> Iterator[Sett
                 actions=tuple(actions) if actions else None,
             )
         except BadSetting as reason:
-            raise Failure(str(reason), FAILED) from reason
+            raise Failure(str(reason), USAGE) from reason
 
 
 def _run(settings: Settings, definition: DefinitionFile, run_input: Any, json: bool) -> RunOutcome:

@@ -36,6 +36,8 @@ def start(
 ) -> None:
     """Start a run of an automation."""
     run_input = read_json(input)
+    if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
+        usage("--idempotency-key goes into a header: plain letters, digits and signs only.")
     api = connect(api_url)
     found = find_automation(api, automation)
     asked = {"input": run_input, "concurrencyKey": key, "versionNumber": version}

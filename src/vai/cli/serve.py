@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vai.cli.exits import FAILED, Failure
+from vai.cli.exits import FAILED, USAGE, Failure
 from vai.cli.options import Actions, DatabaseUrl
 from vai.settings import BadSetting, settings_from
 from vai.wiring import CannotServe
@@ -44,5 +44,7 @@ def serve(
             actions=tuple(actions) if actions else None,
         )
         raise typer.Exit(serve_until_stopped(settings))
-    except (BadSetting, CannotServe) as reason:
+    except BadSetting as reason:
+        raise Failure(str(reason), USAGE) from reason
+    except CannotServe as reason:
         raise Failure(str(reason), FAILED) from reason

@@ -32,7 +32,11 @@ def draw_final(view: RunView, out: Console, now: float, heading: str) -> Rendera
     if len(view.steps) > _MOST_WHEN_OVER:
         unusual = sum(step.status != "completed" for step in view.steps.values())
         height = min(unusual, _MOST_WHEN_OVER) + 3
-    return Group(draw(view, out, now, heading, height), *_errors(list(view.steps.values()), out, now))
+    steps = list(view.steps.values())
+    errors = _errors(steps, out, now)
+    if view.error and not any(step.status == "failed" for step in steps):
+        errors = [Text("\n") + Text(output.clean(view.error), style="red")]
+    return Group(draw(view, out, now, heading, height), *errors)
 
 
 def draw_steps(steps: Sequence[StepLine], out: Console, now: float) -> RenderableType:
