@@ -1,0 +1,107 @@
+"""`vai serve`: the API and an engine in one process, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+
+import uvicorn
+import uvloop
+
+from vai.api import end_streams
+from vai.settings import Settings
+from vai.wiring.system import CannotServe, System, running
+
+
+def serve(settings: Settings) -> int:
+    """Serve the API until SIGTERM or SIGINT; the exit code. Raises CannotServe."""
+    _log_to_stderr(settings)
+    listener = _listen(settings)
+    with contextlib.closing(listener):
+        uvloop.run(_serve(settings, listener))
+    return 0
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What a server says of its own start and end is said by us already.
+    for name in ("uvicorn", "httpx", "alembic"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, level))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        where = f"{settings.host}:{settings.port}"
+        raise CannotServe(
+            f"Cannot listen on {where}: {error.strerror}. Stop what uses it, or choose another with --port."
+        ) from error
+    return listener
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    async with running(settings) as system:
+        config = uvicorn.Config(
+            system.app,
+            http="httptools",
+            loop="none",
+            lifespan="off",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            timeout_graceful_shutdown=3,
+            server_header=False,
+        )
+        server = uvicorn.Server(config)
+        _stop_on_signals(system, server)
+        _tell_where(settings, listener)
+        await server.serve(sockets=[listener])
+
+
+def _tell_where(settings: Settings, listener: socket.socket) -> None:
+    """Write down the address for the CLI, and print it for people."""
+    port = listener.getsockname()[1]
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    (settings.data_dir / "server.json").write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+    print(f"vai serves {url} with its data in {settings.data_dir}", flush=True)
+
+
+def _stop_on_signals(system: System, server: uvicorn.Server) -> None:
+    """The first signal drains the engine while the API goes on answering; the second hurries it."""
+    loop = asyncio.get_running_loop()
+    draining: list[asyncio.Task[None]] = []
+
+    async def drain() -> None:
+        if system.settings.engine:
+            await system.engine.stop()
+        # Open streams would keep the server from ending; their listeners resume by event number elsewhere.
+        end_streams(system.app)
+        server.should_exit = True
+
+    def on_signal() -> None:
+        if draining:
+            system.engine.hurry()
+            return
+        if system.engine.steps_at_work:
+            print(
+                f"waiting for {system.engine.steps_at_work} running steps; once more to hand them back now", flush=True
+            )
+        draining.append(loop.create_task(drain()))
+
+    # uvicorn would take the signals for itself and stop the API first.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)

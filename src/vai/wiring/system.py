@@ -1,0 +1,124 @@
+"""Builds every room from the settings and puts them together."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vai.access import Access
+from vai.actions import BadActions, registry
+from vai.api import Doors, create_app
+from vai.automations import Automations
+from vai.engine import Engine, EngineSettings
+from vai.ports import Actions, Store, StoreUnavailable
+from vai.runs import Definitions, Door, EventHub, Runs
+from vai.settings import Settings
+from vai.storage import open_store
+
+_log = logging.getLogger("vai")
+
+
+class CannotServe(Exception):
+    """The process cannot do what it was started for; the message is one sentence on why and what to do."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system: its rooms, put together."""
+
+    settings: Settings
+    store: Store
+    doors: Doors
+    engine: Engine
+    tenant_id: str
+    app: Any
+
+
+def clock() -> int:
+    """The present, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[System]:
+    """Everything but the HTTP server, started; stopped in the opposite order. Raises CannotServe."""
+    store, actions = _prepare(settings)
+    try:
+        await store.open()
+    except StoreUnavailable as reason:
+        raise CannotServe(str(reason)) from reason
+    try:
+        system = await _assemble(settings, store, actions)
+        if settings.engine:
+            await system.engine.start()
+        try:
+            yield system
+        finally:
+            if settings.engine:
+                await system.engine.stop()
+    finally:
+        await store.close()
+
+
+def _prepare(settings: Settings) -> tuple[Store, Actions]:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        actions = registry(settings.actions)
+    except OSError as error:
+        raise CannotServe(f"The data folder {settings.data_dir} cannot be used: {error.strerror}.") from error
+    except BadActions as reason:
+        raise CannotServe(str(reason)) from reason
+    try:
+        return open_store(settings.database, clock=clock), actions
+    except ValueError as error:
+        raise CannotServe(str(error)) from error
+
+
+async def _assemble(settings: Settings, store: Store, actions: Actions) -> System:
+    definitions = Definitions(actions)
+    hub = EventHub(store)
+    store.on_commit.append(hub.publish)
+    runs = Runs(store, definitions, clock, hub)
+    access = Access(store, clock)
+    engine = Engine(
+        store,
+        Door(store, definitions, clock),
+        actions,
+        clock,
+        EngineSettings(settings.lease_seconds, settings.renew_seconds, settings.poll_seconds, settings.drain_seconds),
+    )
+    if settings.engine:
+        runs.place = engine.place
+
+    async def health(deep: bool) -> Mapping[str, Any]:
+        return {"status": "ok", **({"database": await store.check()} if deep else {})}
+
+    doors = Doors(
+        runs=runs,
+        automations=Automations(store, definitions, clock),
+        access=access,
+        actions=actions,
+        health=health,
+        clock=clock,
+    )
+    tenant_id = await access.default_organization()
+    await _admin_key(settings, access, tenant_id)
+    app = create_app(doors, heartbeat_seconds=settings.heartbeat_seconds)
+    return System(settings, store, doors, engine, tenant_id, app)
+
+
+async def _admin_key(settings: Settings, access: Access, tenant_id: str) -> None:
+    """The key that the CLI on this machine uses, made on the first start; readable by its owner alone."""
+    path = settings.data_dir / "admin.key"
+    if path.exists():
+        return
+    secret = await access.create_api_key(tenant_id, "admin")
+    # Created with its mode, so that there is no moment in which others could read it.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret + "\n")
