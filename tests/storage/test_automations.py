@@ -17,6 +17,7 @@ from tests.storage.samples import (
     step,
     version,
 )
+from vai.domain.events import RunCompleted
 from vai.domain.state import Result
 from vai.domain.status import RunStatus
 from vai.ports import AlreadyExists, ApiKeyRecord, VersionsSummary
@@ -149,3 +150,16 @@ async def test_organizations_are_found_by_id_and_slug(store: SqlStore) -> None:
     assert await store.organization("none") is None
     with pytest.raises(AlreadyExists):
         await store.create_organization(new_id(), "Acme", "acme", NOW)
+
+
+async def test_a_deletion_leaves_nothing_of_a_run_that_ends_beside_it(store: SqlStore, tenant: Tenant) -> None:
+    run = await accept(store, tenant)
+    ended = change(run, status=RunStatus.COMPLETED, steps=[step(action_run_id=new_id())], events=[RunCompleted(NOW)])
+    async with held_writer(store):
+        commit = asyncio.ensure_future(store.commit(ended))
+        deletion = asyncio.ensure_future(store.delete_automation(tenant.id, tenant.automation_id))
+        await asyncio.sleep(0)
+    await commit
+    is_deleted = await deletion
+    left = [*await store.steps(tenant.id, run.id), *await store.events(run.id)]
+    assert len(left) == (0 if is_deleted else 3)
