@@ -95,7 +95,9 @@ class Transform:
         if is_transaction:
             self._connection.commit()
         rows = self._result.get("rowCount", self._result["rowsChanged"])
-        self._context.progress(phase="completed", done=len(statements), total=len(statements), rows=rows)
+        total = len(statements) + len(self._request["expectations"])
+        told = {"rows": rows} if statements else {}
+        self._context.progress(phase="completed", done=total, total=total, **told)
         return {**self._result, "statements": len(statements)}
 
     def _statements(self) -> list[duckdb.Statement]:
@@ -151,8 +153,10 @@ class Transform:
         expectations = self._request["expectations"]
         if not expectations:
             return
-        self._context.progress(phase="checking", total=len(expectations))
-        checks = [self._expect(expectation) for expectation in expectations]
+        checks = []
+        for number, expectation in enumerate(expectations):
+            self._context.progress(phase="checking", done=number, total=len(expectations))
+            checks.append(self._expect(expectation))
         failed = [check for check in checks if not check["passed"]]
         if failed:
             names = ", ".join(check["name"] for check in failed)

@@ -1,46 +1,70 @@
 """Who may have a database file open: one process that writes, or any number that read. DuckDB allows no more,
 and parallel steps must not have to care."""
 
+import asyncio
 import contextlib
 import os
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Mapping
-
-import anyio
 
 from vai.actions.stopping import stop_on_cancel
 from vai.ports import ActionContext
 
 
 class _Lock:
-    """One writer or many readers, in the order in which they came."""
+    """One writer or many readers, in the order in which they came. Used on one event loop, so no step of it can
+    be interrupted but where it awaits."""
 
     def __init__(self) -> None:
-        self.door = anyio.Lock()  # whoever waits for the others to leave, waits inside: nobody overtakes
-        self.changed = anyio.Condition()
-        self.readers = 0
-        self.is_written = False
+        self._waiting: deque[tuple[bool, asyncio.Future[None]]] = deque()
+        self._readers = 0
+        self._is_written = False
 
-    def is_free(self, writes: bool) -> bool:
-        return not self.is_written and not (writes and self.readers) and not self.door.locked()
+    def take(self, writes: bool) -> bool:
+        """Take it if it is free and nobody came earlier."""
+        return not self._waiting and self._grant(writes)
 
-    async def acquire(self, writes: bool) -> None:
-        async with self.door, self.changed:
-            while self.is_written or (writes and self.readers):
-                await self.changed.wait()
-            if writes:
-                self.is_written = True
+    async def wait(self, writes: bool) -> None:
+        """Take it when it is one's turn."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (writes, turn)
+        self._waiting.append(entry)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was given to one who no longer wants it
+                self.release(writes)
             else:
-                self.readers += 1
+                self._waiting.remove(entry)
+                self._wake()  # those behind may have waited for this one only
+            raise
 
-    async def release(self, writes: bool) -> None:
-        with anyio.CancelScope(shield=True):
-            async with self.changed:
-                if writes:
-                    self.is_written = False
-                else:
-                    self.readers -= 1
-                self.changed.notify_all()
+    def release(self, writes: bool) -> None:
+        """Give it back."""
+        if writes:
+            self._is_written = False
+        else:
+            self._readers -= 1
+        self._wake()
+
+    def _grant(self, writes: bool) -> bool:
+        if self._is_written or (writes and self._readers):
+            return False
+        if writes:
+            self._is_written = True
+        else:
+            self._readers += 1
+        return True
+
+    def _wake(self) -> None:
+        while self._waiting:
+            writes, turn = self._waiting[0]
+            if turn.cancelled():
+                return  # it takes itself out of the line, and wakes the next
+            if not self._grant(writes):
+                return
+            self._waiting.popleft()
+            turn.set_result(None)
 
 
 class FileLocks:
@@ -54,14 +78,14 @@ class FileLocks:
         """Hold all these files (path: whether it is written). Raises ActionStopped if asked to stop while
         it waits, and tells by a progress that it waits."""
         wanted = _by_real_path(files)
-        async with contextlib.AsyncExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             for path in sorted(wanted):  # always in the same order, so that no two wait for each other
                 lock, writes = self._locks[path], wanted[path]
-                if not lock.is_free(writes):
+                if not lock.take(writes):
                     name = os.path.basename(path)
                     context.progress(phase="queued", message=f"Waits until {name} is free.")
-                await stop_on_cancel(lock.acquire(writes), context)
-                stack.push_async_callback(lock.release, writes)
+                    await stop_on_cancel(lock.wait(writes), context)
+                stack.callback(lock.release, writes)
             yield
 
 

@@ -68,7 +68,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
 def _prepare(settings: Settings) -> tuple[Store, Actions]:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        actions = registry(settings.actions)
+        actions = registry(settings.actions, data_dir=settings.data_dir)
     except OSError as error:
         raise CannotServe(f"The data folder {settings.data_dir} cannot be used: {error.strerror}.") from error
     except BadActions as reason:
