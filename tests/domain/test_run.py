@@ -139,6 +139,16 @@ def test_a_condition_sees_what_the_same_report_has_brought() -> None:
     assert set(seen) == {Result(41)}
 
 
+def test_a_condition_is_asked_once_in_an_attempt() -> None:
+    asked = []
+    world = a_run(step("a", condition=lambda state: not asked.append(state)))
+    world.start()
+    asked.clear()
+    world.do(c.TakeOver())
+    assert world.step("a").tries == 2
+    assert asked == []
+
+
 OUTCOMES = {
     "completed": (StepStatus.COMPLETED, None),
     "failed": (StepStatus.FAILED, None),

@@ -93,6 +93,13 @@ def test_a_run_that_waits_for_another_is_running_with_nothing_at_work() -> None:
     assert world.do(c.TakeOver()) == ()
 
 
+def test_a_run_that_waits_for_a_person_and_for_another_run_does_not_wait_for_the_person_alone() -> None:
+    world = a_run(step("gate"), step("call")).start()
+    world.report(c.AwaitsDecision("gate", 1, "decision"), c.AwaitsChild("call", 1, "child"))
+    assert world.state.status is RunStatus.RUNNING
+    assert types(world.do(c.FinishChild("call", "child"))) == ["step.completed", "run.awaiting_approval"]
+
+
 def test_the_end_of_the_other_run_completes_the_step() -> None:
     world = waiting_for_a_child()
     world.do(c.FinishChild("call", "child", Result("theirs")))

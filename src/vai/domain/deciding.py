@@ -30,12 +30,9 @@ class Deciding:
         HANDLERS[type(event)](self.draft, event)
 
     def end(self, event: e.StepEvent) -> None:
-        """Record the event that ends a step, and note what waited for just that."""
+        """Record the event that ends a step, and note what waited for it."""
         self.emit(event)
-        draft = self.draft
-        for key in draft.graph.dependents[event.key]:
-            if draft.steps[key].unmet == 0:
-                self._ready.append(key)
+        self._ready.extend(self.draft.graph.dependents[event.key])
 
     def drive(self) -> None:
         """Let this command start steps: those that are free, also when others have set them free."""
@@ -90,7 +87,7 @@ class Deciding:
         """Start, skip or fail every step that is free, and whatever that sets free in turn."""
         for key in self._ready:  # grows on the way
             step = self.draft.steps[key]
-            # A step can be noted twice, and what was noted can have been skipped or cancelled since.
+            # What was noted may wait for others still, be noted twice, or have been skipped or cancelled since.
             if step.is_free:
                 self._place(step)
 
