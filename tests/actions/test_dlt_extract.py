@@ -88,6 +88,19 @@ async def test_files_of_every_format(
     assert not list((data_dir / "dlt").iterdir())  # nothing of the pipeline is left behind
 
 
+async def test_the_home_folder_stays_as_it_was(
+    kinds: Actions, context: Context, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(work)
+    await extract(kinds, context, source=tables(files, a="a*.csv"), destination=duck("x.duckdb"))
+    assert list(home.rglob("*")) == []
+    assert [path.name for path in work.rglob("*")] == ["x.duckdb"]
+
+
 @pytest.mark.parametrize(
     "disposition, expected", [("append", [1, 1, 2, 2, 3]), ("replace", [1, 2, 3]), ("merge", [1, 2, 3])]
 )

@@ -88,6 +88,8 @@ async def test_what_fails_is_undone(
     assert error.type == "sql_error"
     assert "Statement 2 of 2 failed" in error.message
     assert "nowhere" in error.message
+    assert "\n" not in error.message
+    assert error.details["place"].startswith("LINE 1: select * from nowhere")
     assert rows_of(database, "select count(*) from duckdb_tables()") == [(left,)]
 
 

@@ -59,9 +59,12 @@ def explained(error: duckdb.Error, what: str) -> ActionFailed:
     if "Could not set lock" in text:
         sentence = f"{what}: another program has it open."
         return ActionFailed("database_locked", sentence, retryable=True)
+    reason, _, place = text.partition("\nLINE ")
+    error_type = TYPES.get(type(error), "sql_error")
     if isinstance(error, duckdb.IOException) and any(sign in text for sign in ABSENT):
-        return ActionFailed("file_not_found", f"{what}: {text}")
-    return ActionFailed(TYPES.get(type(error), "sql_error"), f"{what}: {text}")
+        error_type = "file_not_found"
+    details = {"place": f"LINE {place}"} if place else {}
+    return ActionFailed(error_type, f"{what}: {' '.join(reason.split())}", details=details)
 
 
 class Transform:
