@@ -21,10 +21,20 @@ LastEventId = Annotated[
     Header(alias="Last-Event-ID", description="As `after`, sent by a listener that comes again; `after` goes first."),
 ]
 
+_SENT_EVENT = {
+    "type": "object",
+    "description": "One event of the stream; `data` is a RunEvent as JSON text. The last one, `stream.end`, has no id.",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The run's events as they come; as a page with `Accept: application/json`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _SENT_EVENT}},
     }
 }
 

@@ -33,7 +33,8 @@ async def open_session(
     """Exchange an API key (in a header, or as `apiKey`) for the cookie `vai_token`."""
     refuse_other_origins(request)
     credential = pick(authorization, x_api_key, None)
-    secret = credential.secret if credential else (await read(request, models.OpenSessionRequest)).api_key
+    asked = await read(request, models.OpenSessionRequest)
+    secret = credential.secret if credential else asked.api_key
     if not secret:
         raise Unauthenticated("Send an API key: Authorization: Bearer, X-API-Key, or apiKey in the body.")
     access = doors_of(request).access
