@@ -5,7 +5,6 @@ from vai.definition.faults import InvalidDefinition
 from vai.definition.model import definition_schema
 from vai.definition.parse import Definition, check_input, given_input, parse, resolve
 from vai.definition.template import Template
-from vai.definition.text import load_text
 
 __all__ = [
     "Definition",
@@ -15,7 +14,6 @@ __all__ = [
     "check_input",
     "definition_schema",
     "given_input",
-    "load_text",
     "parse",
     "resolve",
 ]

@@ -12,6 +12,8 @@ from typing import Any
 import uvloop
 
 from vai.access import Principal
+from vai.api import wire
+from vai.api.present import encode
 from vai.automations import AutomationPatch, Automations, NewAutomation
 from vai.domain.status import RunStatus
 from vai.runs import StartRun
@@ -71,17 +73,7 @@ async def _follow(
         loop.add_signal_handler(number, lambda: cancels.append(loop.create_task(runs.cancel(who, run_id))))
     async for batch in await runs.follow(who, run_id, 0):
         for event in batch.events:
-            on_event(
-                {
-                    "seq": event.seq,
-                    "type": event.type,
-                    "runId": event.run_id,
-                    "attempt": event.attempt,
-                    "stepKey": event.step_key,
-                    "occurredAt": event.occurred_at,
-                    "data": json.loads(event.data),
-                }
-            )
+            on_event(json.loads(encode(wire.event(event))))
     run = await runs.get(who, run_id)
     error = None if run.error is None else {"type": run.error.type, "message": run.error.message}
     return RunOutcome(run_id, run.status, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -45,9 +46,9 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         where = f"{settings.host}:{settings.port}"
-        raise CannotServe(
-            f"Cannot listen on {where}: {error.strerror}. Stop what uses it, or choose another with --port."
-        ) from error
+        taken = error.errno == errno.EADDRINUSE
+        advice = "Stop what uses it, or choose another port with --port." if taken else "Choose another with --host."
+        raise CannotServe(f"Cannot listen on {where}: {error.strerror}. {advice}") from error
     return listener
 
 
