@@ -11,6 +11,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _FINAL_EVENT = re.compile(rb"event: run\.(completed|failed|cancelled)\n")
 _SECONDS = 120.0  # after which an answer is taken to be lost
+_IDLE_SECONDS = 1.0  # after which a connection is made anew: servers close those that are not used
 
 
 class BadAnswer(Exception):
@@ -24,6 +25,7 @@ class Connection:
         self._address = ("127.0.0.1", port)
         self._head = f"Host: 127.0.0.1\r\nX-API-Key: {key}\r\n".encode()
         self._socket = self._connect()
+        self._used_at = time.monotonic()
 
     def _connect(self) -> socket.socket:
         made = socket.create_connection(self._address, timeout=_SECONDS)
@@ -43,6 +45,9 @@ class Connection:
 
     def exchange(self, request: bytes) -> bytes:
         """Send a request and return the answer's body. Raises BadAnswer unless its status is 2xx."""
+        if time.monotonic() - self._used_at > _IDLE_SECONDS:
+            self._socket.close()
+            self._socket = self._connect()
         self._socket.sendall(request)
         data = self._socket.recv(65536)
         while _END not in data:
@@ -52,6 +57,7 @@ class Connection:
         length = int(found[1]) if found else 0
         while len(body) < length:
             body += self._more()
+        self._used_at = time.monotonic()
         if head[9:10] != b"2":
             raise BadAnswer(f"{head[:15].decode()}: {body[:500].decode()}")
         return body
