@@ -43,10 +43,11 @@ class World:
         definitions = Definitions(actions)
         hub = EventHub(store)
         store.on_commit.append(hub.publish)
-        self.runs = Runs(store, definitions, clock, hub)
+        door = Door(store, definitions, clock)
+        self.runs = Runs(store, definitions, clock, hub, door)
         self.automations = Automations(store, definitions, clock)
         self.access = Access(store, clock)
-        self.engine = Engine(store, Door(store, definitions, clock), actions, clock, settings)
+        self.engine = Engine(store, door, actions, clock, settings)
         self.runs.place = self.engine.place
         self.who = Principal("", "user", "tester", "admin")
         self._names = 0

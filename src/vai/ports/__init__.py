@@ -1,4 +1,4 @@
-"""The protocols between the rooms, and the values that cross them. Whoever implements one knows nothing of who calls."""
+"""The protocols between the rooms, and the values that cross them: who implements one knows nothing of who calls."""
 
 from vai.ports.actions import (
     Action,

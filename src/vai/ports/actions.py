@@ -56,7 +56,11 @@ class ActionContext(Protocol):
     try_number: int
     idempotency_key: str
     grace_seconds: float
-    logger: logging.Logger  # its lines become step.log events
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Its lines become step.log events."""
+        ...
 
     def progress(self, **fields: Any) -> None:
         """Tell how far it is, e.g. phase="loading", done=3, total=10, rows=1200. Becomes step.progress."""

@@ -1,5 +1,10 @@
 """The one door: load a run, let the state machine decide, commit what follows if nobody was faster."""
 
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 
 from vai.domain.commands import Command
@@ -7,7 +12,7 @@ from vai.domain.decide import Transition, transition
 from vai.domain.events import Event
 from vai.domain.graph import Graph
 from vai.domain.state import Instant, RunContext, RunState, StepState, initial_state, restore_state
-from vai.ports import Clock, Conflict, Landed, LoadedRun, RunChange, RunRecord, RunStore, StepWrite
+from vai.ports import Clock, Conflict, Landed, LoadedRun, NewRun, RunChange, RunRecord, RunStore, StepWrite
 from vai.runs.definitions import Definitions
 from vai.runs.errors import NotFound
 
@@ -34,9 +39,28 @@ class Door:
         self._store = store
         self._definitions = definitions
         self._clock = clock
+        self._fresh: dict[str, Loaded] = {}
+
+    @contextlib.contextmanager
+    def handing_over(self, new: NewRun, graph: Graph) -> Iterator[None]:
+        """While the run is being accepted: who loads it first gets the state it begins with, without a read.
+
+        Should somebody else have changed the run by then, the version guard refuses what is decided on that state.
+        """
+        run = new.record
+        state = initial_state(run.id, graph, context_of(run, new.input, new.payload))
+        self._fresh[run.id] = Loaded(state, run, run.version, new.lease_owner)
+        try:
+            yield
+        finally:
+            # The engine is told of the run, and has taken it, before the one who accepted it goes on.
+            asyncio.get_running_loop().call_soon(self._fresh.pop, run.id, None)
 
     async def load(self, run_id: str) -> Loaded:
         """The run as it was last committed. Raises NotFound."""
+        fresh = self._fresh.pop(run_id, None)
+        if fresh is not None:
+            return fresh
         stored = await self._store.load(run_id)
         if stored is None:
             raise NotFound(f"There is no run {run_id}.")
@@ -80,15 +104,20 @@ def step_writes(state: RunState, events: tuple[Event, ...]) -> list[StepWrite]:
     return [StepWrite(state.steps[key], state.graph.steps[key].kind) for key in keys]
 
 
-def state_of(stored: LoadedRun, graph: Graph) -> RunState:
-    """The state machine's value of a stored run: steps without a row have not begun."""
-    run = stored.run
+def context_of(run: RunRecord, run_input: Any, payload: Any) -> RunContext:
+    """What expressions may see of what the run was started with."""
     trigger = {
         "type": run.trigger_type,
         "sourceType": run.trigger_source_type,
         "sourceId": run.trigger_source_id,
     }
-    context = RunContext(run.tenant_id, run.automation_id, run.created_at, stored.input, stored.payload, trigger)
+    return RunContext(run.tenant_id, run.automation_id, run.created_at, run_input, payload, trigger)
+
+
+def state_of(stored: LoadedRun, graph: Graph) -> RunState:
+    """The state machine's value of a stored run: steps without a row have not begun."""
+    run = stored.run
+    context = context_of(run, stored.input, stored.payload)
     steps: dict[str, StepState] = dict(initial_state(run.id, graph, context).steps)
     steps.update({row.state.key: row.state for row in stored.steps})
     return restore_state(

@@ -11,7 +11,7 @@ from vai.access import Principal
 from vai.definition import check_input, given_input
 from vai.domain.commands import Cancel, Retry
 from vai.domain.events import RunCreated
-from vai.domain.graph import StepSpec
+from vai.domain.graph import Graph, StepSpec
 from vai.domain.retry import PlannedStep, plan_retry
 from vai.domain.state import StepState
 from vai.domain.status import RetryMode, RunStatus, StepStatus
@@ -74,12 +74,12 @@ Placement = Callable[[str], str | None]
 class Runs:
     """The runs of all organizations; every question names the organization that asks."""
 
-    def __init__(self, store: Store, definitions: Definitions, clock: Clock, hub: EventHub) -> None:
+    def __init__(self, store: Store, definitions: Definitions, clock: Clock, hub: EventHub, door: Door) -> None:
         self._store = store
         self._definitions = definitions
         self._clock = clock
         self._hub = hub
-        self._door = Door(store, definitions, clock)
+        self._door = door
         self.place: Placement = lambda _orchestrator: None
 
     async def start(self, who: Principal, request: StartRun) -> Created:
@@ -87,23 +87,26 @@ class Runs:
 
         Raises NotFound, NotStartable, InvalidInput, IdempotencyMismatch.
         """
-        automation = await self._store.automation(who.tenant_id, request.automation_id)
-        if automation is None:
-            raise NotFound(f"There is no automation {request.automation_id}.")
         digest = _request_hash(request)
-        version = await self._startable_version(automation, request.version_number)
+        automation, version = await self._startable(who, request)
         definition = self._definitions.stored(version.id, version.config)
         faults = check_input(definition, request.input)
         if faults:
             raise InvalidInput(faults)
         request = msgspec.structs.replace(request, input=given_input(definition, request.input))
         new = self._new_run(who, request, automation, version, digest)
-        created = await self._store.create_run(new)
+        created = await self._create(new, definition.graph)
         if not created.is_new and created.idempotency_hash != digest:
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used before with another request; use a new key for a new run."
             )
         return created
+
+    async def _create(self, new: NewRun, graph: Graph) -> Created:
+        if new.lease_owner is None:
+            return await self._store.create_run(new)
+        with self._door.handing_over(new, graph):
+            return await self._store.create_run(new)
 
     def _new_run(
         self,
@@ -147,21 +150,21 @@ class Runs:
             lease_owner=self.place(automation.orchestrator_type),
         )
 
-    async def _startable_version(self, automation: AutomationRecord, number: int | None) -> VersionRecord:
-        versions = await self._store.versions(automation.tenant_id, automation.id)
-        if number is None:
-            active = next((v for v in versions if v.status == "active"), None)
-            if active is None:
-                raise NotStartable(
-                    f"Automation {automation.name!r} has no active version. Publish a version, then start the run."
-                )
-            return active
-        chosen = next((v for v in versions if v.number == number), None)
-        if chosen is None:
+    async def _startable(self, who: Principal, request: StartRun) -> tuple[AutomationRecord, VersionRecord]:
+        number = request.version_number
+        found = await self._store.startable(who.tenant_id, request.automation_id, number)
+        if found is None:
+            raise NotFound(f"There is no automation {request.automation_id}.")
+        automation, version = found
+        if version is None and number is None:
+            raise NotStartable(
+                f"Automation {automation.name!r} has no active version. Publish a version, then start the run."
+            )
+        if version is None:
             raise NotFound(f"Automation {automation.name!r} has no version {number}.")
-        if chosen.status == "draft":
+        if version.status == "draft":
             raise NotStartable(f"Version {number} is a draft and may still change. Publish it, then start the run.")
-        return chosen
+        return automation, version
 
     async def get(self, who: Principal, run_id: str) -> RunRecord:
         """One run. Raises NotFound."""
@@ -225,8 +228,7 @@ class Runs:
 
     async def follow(self, who: Principal, run_id: str, after: int) -> AsyncIterator[Batch]:
         """The run's events, live. Raises NotFound at once; the iterator may raise SlowListener."""
-        await self.get(who, run_id)
-        return self._hub.follow(who.tenant_id, run_id, after)
+        return self._hub.follow(await self.get(who, run_id), after)
 
     async def action_run(self, who: Principal, action_run_id: str) -> ActionRunRecord:
         """One action run. Raises NotFound."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from vai.domain.status import RunStatus
-from vai.ports import RunStore, StoredEvent
+from vai.ports import RunRecord, RunStore, StoredEvent
 
 _QUEUE_LIMIT = 512  # batches that a listener may lag behind before it is dropped
 _PAGE = 1000
@@ -73,19 +73,19 @@ class EventHub:
             for listener in tuple(group):
                 listener.put(batch)
 
-    async def follow(self, tenant_id: str, run_id: str, after: int = 0) -> AsyncIterator[Batch]:
-        """Every event with a number above `after`: the stored ones, then what comes; ends after a final status.
+    async def follow(self, run: RunRecord, after: int = 0) -> AsyncIterator[Batch]:
+        """Every event of `run` with a number above `after`: those stored, then what comes; ends after a final status.
 
         Raises SlowListener when the caller takes the batches too slowly.
         """
         listener = _Listener()
         # Listening begins before the store is read: nothing committed in between can be missed.
-        self._listeners.setdefault(run_id, set()).add(listener)
+        self._listeners.setdefault(run.id, set()).add(listener)
         try:
-            async for batch in self._batches(tenant_id, run_id, after, listener):
+            async for batch in self._batches(run, after, listener):
                 yield batch
         finally:
-            self._leave(run_id, listener)
+            self._leave(run.id, listener)
 
     def _leave(self, run_id: str, listener: _Listener) -> None:
         group = self._listeners[run_id]
@@ -93,18 +93,17 @@ class EventHub:
         if not group:
             del self._listeners[run_id]
 
-    async def _batches(self, tenant_id: str, run_id: str, last: int, listener: _Listener) -> AsyncIterator[Batch]:
+    async def _batches(self, run: RunRecord, last: int, listener: _Listener) -> AsyncIterator[Batch]:
         # A number that the run has not reached yet (a client's mistake) must not hide its events.
-        run = await self._store.run(tenant_id, run_id)
-        last = min(last, run.event_seq) if run is not None else last
+        last = min(last, run.event_seq)
         final = False
         while True:
-            page = await self._store.events(run_id, last, _PAGE)
+            page = await self._store.events(run.id, last, _PAGE)
             if page:
                 last, final = page[-1].seq, page[-1].type in _FINAL_TYPES
                 yield Batch(page)
                 continue
-            if final or (last and await self._is_over(tenant_id, run_id, last)):
+            if final or (last and await self._is_over(run, last)):
                 return
             async for batch in self._live(listener, last):
                 last, final = batch.events[-1].seq, batch.events[-1].type in _FINAL_TYPES
@@ -125,6 +124,6 @@ class EventHub:
             last = batch.events[-1].seq
             yield batch
 
-    async def _is_over(self, tenant_id: str, run_id: str, last: int) -> bool:
-        run = await self._store.run(tenant_id, run_id)
-        return run is None or (run.status.is_final and run.event_seq <= last)
+    async def _is_over(self, run: RunRecord, last: int) -> bool:
+        now = await self._store.run(run.tenant_id, run.id)
+        return now is None or (now.status.is_final and now.event_seq <= last)

@@ -51,6 +51,13 @@ class _Statements:
         # A lock on the automation's row keeps new runs out until the deletion is through (PostgreSQL).
         self.lock = db.compile(select(_automation.id).where(mine).with_for_update())
         self.versions = db.compile(select(*versions).where(of_mine).order_by(_version.number.desc()))
+        self.startable = [
+            db.compile(select(*columns, *versions).outerjoin_from(automations, automation_versions, chosen).where(mine))
+            for chosen in (
+                and_(_version.automation_id == _automation.id, _version.status == "active"),
+                and_(_version.automation_id == _automation.id, _version.number == param("number")),
+            )
+        ]
         self.version = db.compile(select(*versions).where(_version.id == param("version_id")))
         self.add_version = db.compile(insert(automation_versions).values({name: param(name) for name in _VERSION}))
         changeable = {name: param(name) for name in ("status", "config", "updated_at", "published_at")}
@@ -173,6 +180,19 @@ class Automations(StoreBase):
         params = {"version_id": version_id}
         row = await self._db.read(lambda c: self._automation_sql.version.one(c, params), is_keyed=True)
         return None if row is None else _version_record(row)
+
+    async def startable(
+        self, tenant_id: str, automation_id: str, number: int | None
+    ) -> tuple[AutomationRecord, VersionRecord | None] | None:
+        """The automation with its version of that number, else its active one, if there is such a version."""
+        params = {"tenant_id": tenant_id, "automation_id": automation_id, "number": number}
+        statement = self._automation_sql.startable[number is not None]
+        row = await self._db.read(lambda c: statement.one(c, params), is_keyed=True)
+        if row is None:
+            return None
+        width = len(_AUTOMATION)
+        version = None if row[width] is None else _version_record(row[width:])
+        return AutomationRecord(*row[:width]), version
 
     async def save_versions(self, automation: AutomationRecord, versions: Sequence[VersionRecord]) -> bool:
         """Write these versions and the automation together. False: somebody was faster. The order of `versions`

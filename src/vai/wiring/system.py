@@ -83,11 +83,12 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     definitions = Definitions(actions)
     hub = EventHub(store)
     store.on_commit.append(hub.publish)
-    runs = Runs(store, definitions, clock, hub)
+    door = Door(store, definitions, clock)
+    runs = Runs(store, definitions, clock, hub, door)
     access = Access(store, clock)
     engine = Engine(
         store,
-        Door(store, definitions, clock),
+        door,
         actions,
         clock,
         EngineSettings(settings.lease_seconds, settings.renew_seconds, settings.poll_seconds, settings.drain_seconds),
