@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.actions.context import Context
-from vai.actions.file_locks import FileLocks
+from vai.actions.file_locks import FileLock, FileLocks
 from vai.ports import ActionStopped
 
 
@@ -86,17 +86,16 @@ async def test_one_that_leaves_the_line_holds_up_nobody(use: Callable[..., User]
     assert not last.was_queued
 
 
-async def test_one_that_leaves_just_when_it_is_its_turn(use: Callable[..., User]) -> None:
-    first = use("x")
+async def test_one_that_leaves_just_when_it_is_its_turn() -> None:
+    lock = FileLock()
+    assert lock.take(True)
+    waiting = asyncio.create_task(lock.wait(True))
     await settle()
-    second = use("x")
-    await settle()
-    first.let_go.set()
-    await first.task
-    second.task.cancel()
-    await asyncio.wait({second.task})
-    third = use("x")
-    await third.done()
+    lock.release(True)
+    waiting.cancel()  # it was given the lock and does not know yet
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert lock.take(True)
 
 
 async def test_two_files_in_either_order_are_no_deadlock(use: Callable[..., User]) -> None:

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import uvloop
 
 from tests.actions.context import Context
 from tests.actions.processes import is_alive, wait_gone, was_reaped
 from vai.actions import registry
+from vai.actions.process import Processes, Work, process_request
 from vai.ports import Action, ActionFailed, Actions, ActionStopped, Branch, Sleep
 
 Make = Callable[[str], Actions]
@@ -233,6 +235,28 @@ def test_it_works_on_uvloop(functions: Actions) -> None:
         assert was_reaped(told["pid"])
 
     uvloop.run(main())
+
+
+async def test_secrets_are_blotted_out_of_all_that_it_says(context: Context) -> None:
+    work = Work("builtins:print", 'a hunter"22 b', frozenset({'hunter"22'}))
+    await Processes().run(work, context)
+    assert context.logs[0].startswith("INFO: a *** b")
+
+
+def test_it_ends_when_its_line_to_the_parent_is_cut(context: Context) -> None:
+    """The parent lives on, so that nothing but the line can tell it."""
+    reading, writing = os.pipe()
+    request = process_request(Work("time:sleep", 60), context, 1)
+    code = "import runpy, sys, time; sleep = time.sleep; time.sleep = lambda d, c: sleep(d);"
+    code += f"sys.argv = ['child', '{writing}']; runpy.run_module('vai.actions.child', run_name='__main__')"
+    arguments = [sys.executable, "-c", code]
+    child = subprocess.Popen(arguments, stdin=subprocess.PIPE, pass_fds=(writing,), start_new_session=True)
+    os.close(writing)
+    assert child.stdin is not None
+    child.stdin.write(msgspec.json.encode(request) + b"\n")
+    child.stdin.close()
+    assert child.wait(20) == -signal.SIGKILL
+    os.close(reading)
 
 
 PARENT = """

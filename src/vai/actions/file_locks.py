@@ -11,7 +11,7 @@ from vai.actions.stopping import stop_on_cancel
 from vai.ports import ActionContext
 
 
-class _Lock:
+class FileLock:
     """One writer or many readers, in the order in which they came. Used on one event loop, so no step of it can
     be interrupted but where it awaits."""
 
@@ -71,7 +71,7 @@ class FileLocks:
     """Locks by the real path of a file, within this process."""
 
     def __init__(self) -> None:
-        self._locks: defaultdict[str, _Lock] = defaultdict(_Lock)
+        self._locks: defaultdict[str, FileLock] = defaultdict(FileLock)
 
     @contextlib.asynccontextmanager
     async def held(self, files: Mapping[str, bool], context: ActionContext) -> AsyncIterator[None]:

@@ -88,7 +88,7 @@ class _Child:
         finally:
             os.close(writing)
         control: Any = transport.get_pipe_transport(0)
-        control.write(msgspec.json.encode(_request(self._work, self._context, self._grace)) + b"\n")
+        control.write(msgspec.json.encode(process_request(self._work, self._context, self._grace)) + b"\n")
 
     def _message(self, line: bytes) -> None:
         line = self._scrub(line)
@@ -151,7 +151,8 @@ class _Child:
         raise _died(self._protocol.returncode, self._protocol.last_lines)
 
 
-def _request(work: Work, context: ActionContext, grace_seconds: float) -> Request:
+def process_request(work: Work, context: ActionContext, grace_seconds: float) -> Request:
+    """What a child is told first."""
     return Request(
         work=work.target,
         definition=work.definition,
