@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 

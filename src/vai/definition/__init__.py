@@ -1,4 +1,4 @@
-"""An automation's config: parsed, checked and compiled, with its expressions; and a file's text read into one."""
+"""An automation's config: parsed, checked and compiled, with its expressions."""
 
 from vai.definition.expression import Expression
 from vai.definition.faults import InvalidDefinition

@@ -116,8 +116,22 @@ class Runs:
         version: VersionRecord,
         digest: str,
     ) -> NewRun:
+        record = self._new_record(who, request, automation, version)
+        return NewRun(
+            record=record,
+            input=request.input,
+            payload=request.payload,
+            events=(RunCreated(record.created_at, request.trigger_type, version.number),),
+            idempotency_key=request.idempotency_key,
+            idempotency_hash=digest,
+            lease_owner=self.place(automation.orchestrator_type),
+        )
+
+    def _new_record(
+        self, who: Principal, request: StartRun, automation: AutomationRecord, version: VersionRecord
+    ) -> RunRecord:
         now = self._clock()
-        record = RunRecord(
+        return RunRecord(
             id=str(uuid7()),
             tenant_id=who.tenant_id,
             automation_id=automation.id,
@@ -139,15 +153,6 @@ class Runs:
             updated_at=now,
             version=1,
             event_seq=1,
-        )
-        return NewRun(
-            record=record,
-            input=request.input,
-            payload=request.payload,
-            events=(RunCreated(now, request.trigger_type, version.number),),
-            idempotency_key=request.idempotency_key,
-            idempotency_hash=digest,
-            lease_owner=self.place(automation.orchestrator_type),
         )
 
     async def _startable(self, who: Principal, request: StartRun) -> tuple[AutomationRecord, VersionRecord]:

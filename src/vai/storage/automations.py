@@ -1,93 +1,15 @@
 """Automations and their versions: the `AutomationStore` part of the store."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, case, delete, func, insert, select, update
 
 from vai.ports import AlreadyExists, AutomationRecord, Page, VersionRecord, VersionsSummary
 from vai.storage import rows
+from vai.storage.automation_statements import AUTOMATION, VERSION, AutomationStatements
 from vai.storage.base import StoreBase
-from vai.storage.database import Database
-from vai.storage.statements import Connection, Statement, param
-from vai.storage.tables import artifacts, automation_runs, automation_versions, automations, events, steps
-
-_automation = automations.c
-_version = automation_versions.c
-_AUTOMATION = AutomationRecord.__struct_fields__
-_VERSION = VersionRecord.__struct_fields__
-_CHANGEABLE = tuple(name for name in _AUTOMATION if name not in ("id", "tenant_id", "created_at"))
-
-
-class _Statements:
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self.page = lru_cache(self._page)
-        self.total = lru_cache(self._total)
-        tenant, automation_id = param("tenant_id"), param("automation_id")
-        mine = and_(_automation.id == automation_id, _automation.tenant_id == tenant)
-        columns = [_automation[name] for name in _AUTOMATION]
-        versions = [_version[name] for name in _VERSION]
-        self.create = db.compile(insert(automations).values({name: param(name) for name in _AUTOMATION}))
-        self.get = db.compile(select(*columns).where(mine))
-        self.by_name = db.compile(
-            select(*columns).where(_automation.tenant_id == tenant, _automation.name == param("name"))
-        )
-        self.update = db.compile(update(automations).where(mine).values({name: param(name) for name in _CHANGEABLE}))
-        self.delete = db.compile(delete(automations).where(mine))
-        of_mine = and_(_version.automation_id == automation_id, _version.tenant_id == tenant)
-        self.delete_versions = db.compile(delete(automation_versions).where(of_mine))
-        runs_of_mine = and_(automation_runs.c.tenant_id == tenant, automation_runs.c.automation_id == automation_id)
-        self.live_run = db.compile(
-            select(automation_runs.c.id).where(runs_of_mine, automation_runs.c.completed_at.is_(None)).limit(1)
-        )
-        run_ids = select(automation_runs.c.id).where(runs_of_mine)
-        self.delete_runs = [
-            *(db.compile(delete(part).where(part.c.run_id.in_(run_ids))) for part in (steps, events, artifacts)),
-            db.compile(delete(automation_runs).where(runs_of_mine)),
-        ]
-        # A lock on the automation's row keeps new runs out until the deletion is through (PostgreSQL).
-        self.lock = db.compile(select(_automation.id).where(mine).with_for_update())
-        self.versions = db.compile(select(*versions).where(of_mine).order_by(_version.number.desc()))
-        self.startable = [
-            db.compile(select(*columns, *versions).outerjoin_from(automations, automation_versions, chosen).where(mine))
-            for chosen in (
-                and_(_version.automation_id == _automation.id, _version.status == "active"),
-                and_(_version.automation_id == _automation.id, _version.number == param("number")),
-            )
-        ]
-        self.version = db.compile(select(*versions).where(_version.id == param("version_id")))
-        self.add_version = db.compile(insert(automation_versions).values({name: param(name) for name in _VERSION}))
-        changeable = {name: param(name) for name in ("status", "config", "updated_at", "published_at")}
-        self.change_version = db.compile(
-            update(automation_versions)
-            .values(changeable)
-            .where(_version.id == param("version_id"), of_mine)
-            .returning(_version.id)
-        )
-        is_active = case((_version.status == "active", 1), else_=0)
-        is_draft = case((_version.status == "draft", 1), else_=0)
-        self.summary = db.compile(select(func.count(), func.sum(is_active), func.sum(is_draft)).where(of_mine))
-        shown_first = case((_version.status == "draft", 0), (_version.status == "active", 1), else_=2)
-        self.shown_config = db.compile(
-            select(_version.config).where(of_mine).order_by(shown_first, _version.number.desc()).limit(1)
-        )
-
-    def _filtered(self, columns: Sequence[Any], statuses: int) -> Any:
-        found = select(*columns).select_from(automations).where(_automation.tenant_id == param("tenant_id"))
-        if statuses:
-            found = found.where(_automation.status.in_([param(f"status_{i}") for i in range(statuses)]))
-        return found
-
-    def _page(self, statuses: int) -> Statement:
-        found = self._filtered([_automation[name] for name in _AUTOMATION], statuses)
-        newest = found.order_by(_automation.id.desc())
-        return self._db.compile(newest.limit(param("limit")).offset(param("offset")))
-
-    def _total(self, statuses: int) -> Statement:
-        return self._db.compile(self._filtered([func.count()], statuses))
+from vai.storage.statements import Connection
 
 
 def _automation_params(record: AutomationRecord) -> dict[str, Any]:
@@ -101,7 +23,7 @@ def _version_params(record: VersionRecord) -> dict[str, Any]:
 
 def _version_record(row: Sequence[Any]) -> VersionRecord:
     values = list(row)
-    at = _VERSION.index("config")
+    at = VERSION.index("config")
     values[at] = rows.from_json(values[at])
     return VersionRecord(*values)
 
@@ -111,7 +33,7 @@ class Automations(StoreBase):
 
     def _build(self) -> None:
         super()._build()
-        self._automation_sql = _Statements(self._db)
+        self._automation_sql = AutomationStatements(self._db)
 
     async def create_automation(self, record: AutomationRecord, draft: VersionRecord) -> None:
         """Store a new automation with its first version. Raises AlreadyExists when its name is taken."""
@@ -162,7 +84,7 @@ class Automations(StoreBase):
             sql.lock.all(connection, params)
             if sql.live_run.one(connection, params) is not None:
                 return False
-            for statement in (*sql.delete_runs, sql.delete_versions, sql.delete):
+            for statement in sql.deletions:
                 statement.run(connection, params)
             return True
 
@@ -190,7 +112,7 @@ class Automations(StoreBase):
         row = await self._db.read(lambda c: statement.one(c, params), is_keyed=True)
         if row is None:
             return None
-        width = len(_AUTOMATION)
+        width = len(AUTOMATION)
         version = None if row[width] is None else _version_record(row[width:])
         return AutomationRecord(*row[:width]), version
 

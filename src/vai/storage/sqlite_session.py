@@ -16,6 +16,12 @@ from vai.storage.run_writes import append_to_run, change_run, or_known, or_repla
 from vai.storage.statements import Statement, param
 from vai.storage.tables import artifacts, automation_runs, events, steps
 
+_Text = Callable[[Any, Sequence[str]], str]
+
+
+def _all_of(names: Sequence[str]) -> dict[str, Any]:
+    return {name: param(name) for name in names}
+
 
 class Statements:
     """The writer's statements as text; the order of their parameters is checked against that of the rows."""
@@ -27,12 +33,13 @@ class Statements:
                 raise AssertionError(f"{statement.names} is not the rows' order {tuple(names)}")
             return statement.text
 
-        def all_of(names: Sequence[str]) -> dict[str, Any]:
-            return {name: param(name) for name in names}
+        self._of_runs(text)
+        self._of_parts(text)
 
-        run, step = automation_runs.c, steps.c
+    def _of_runs(self, text: _Text) -> None:
+        run = automation_runs.c
         returned = (run.version, run.event_seq)
-        insert_run = or_known(sqlite.insert(automation_runs).values(all_of(rows.NEW_RUN)))
+        insert_run = or_known(sqlite.insert(automation_runs).values(_all_of(rows.NEW_RUN)))
         self.create = text(insert_run.returning(run.id), rows.NEW_RUN)
         self.known = text(
             select(*[run[name] for name in rows.RUN], run.idempotency_hash).where(
@@ -46,10 +53,13 @@ class Statements:
         )
         self.change = text(change_run(parameter).returning(*returned), rows.CHANGE)
         self.append = text(append_to_run(parameter).returning(*returned), rows.APPEND)
-        upsert_step = or_replace_step(sqlite.insert(steps).values(all_of(rows.STEP)))
+
+    def _of_parts(self, text: _Text) -> None:
+        step = steps.c
+        upsert_step = or_replace_step(sqlite.insert(steps).values(_all_of(rows.STEP)))
         self.step = text(upsert_step, rows.STEP)
-        self.event = text(insert(events).values(all_of(rows.EVENT)), rows.EVENT)
-        self.artifact = text(insert(artifacts).values(all_of(rows.ARTIFACT)), rows.ARTIFACT)
+        self.event = text(insert(events).values(_all_of(rows.EVENT)), rows.EVENT)
+        self.artifact = text(insert(artifacts).values(_all_of(rows.ARTIFACT)), rows.ARTIFACT)
         set_progress = update(steps).ordered_values(
             (step.progress, param("progress")), (step.updated_at, param("updated_at"))
         )

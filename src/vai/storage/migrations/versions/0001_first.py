@@ -13,6 +13,21 @@ depends_on = None
 
 def upgrade() -> None:
     """Create everything."""
+    _create_artifacts()
+    _create_engines()
+    _create_events()
+    _create_organizations()
+    _create_run_counts()
+    _create_steps()
+    _create_api_keys()
+    _create_automations()
+    _create_automation_versions()
+    _create_automation_runs()
+    _index_automation_runs()
+    create_counts()
+
+
+def _create_artifacts() -> None:
     op.create_table(
         "artifacts",
         sa.Column("id", sa.Text(), nullable=False),
@@ -27,6 +42,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_artifacts")),
     )
     op.create_index(op.f("ix_artifacts_run_id"), "artifacts", ["run_id"], unique=False)
+
+
+def _create_engines() -> None:
     op.create_table(
         "engines",
         sa.Column("id", sa.Text(), nullable=False),
@@ -36,6 +54,9 @@ def upgrade() -> None:
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_engines")),
     )
+
+
+def _create_events() -> None:
     op.create_table(
         "events",
         sa.Column("run_id", sa.Text(), nullable=False),
@@ -48,6 +69,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "seq", name=op.f("pk_events")),
         sqlite_with_rowid=False,
     )
+
+
+def _create_organizations() -> None:
     op.create_table(
         "organizations",
         sa.Column("id", sa.Text(), nullable=False),
@@ -57,6 +81,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organizations")),
         sa.UniqueConstraint("slug", name=op.f("uq_organizations_slug")),
     )
+
+
+def _create_run_counts() -> None:
     op.create_table(
         "run_counts",
         sa.Column("tenant_id", sa.Text(), nullable=False),
@@ -66,6 +93,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "status", "writer", name=op.f("pk_run_counts")),
         sqlite_with_rowid=False,
     )
+
+
+def _create_steps() -> None:
     op.create_table(
         "steps",
         sa.Column("run_id", sa.Text(), nullable=False),
@@ -97,6 +127,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "action_run_id", name=op.f("uq_steps_tenant_id_action_run_id")),
         sqlite_with_rowid=False,
     )
+
+
+def _create_api_keys() -> None:
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Text(), nullable=False),
@@ -116,6 +149,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),
     )
     op.create_index(op.f("ix_api_keys_tenant_id"), "api_keys", ["tenant_id"], unique=False)
+
+
+def _create_automations() -> None:
     op.create_table(
         "automations",
         sa.Column("id", sa.Text(), nullable=False),
@@ -135,6 +171,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "name", name=op.f("uq_automations_tenant_id_name")),
     )
     op.create_index(op.f("ix_automations_tenant_id_id"), "automations", ["tenant_id", "id"], unique=False)
+
+
+def _create_automation_versions() -> None:
     op.create_table(
         "automation_versions",
         sa.Column("id", sa.Text(), nullable=False),
@@ -169,6 +208,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("status = 'draft'"),
         postgresql_where=sa.text("status = 'draft'"),
     )
+
+
+def _create_automation_runs() -> None:
     op.create_table(
         "automation_runs",
         sa.Column("id", sa.Text(), nullable=False),
@@ -211,6 +253,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_automation_runs")),
     )
+
+
+def _index_automation_runs() -> None:
     op.create_index(
         "ix_automation_runs_automation_version_id", "automation_runs", ["automation_version_id"], unique=False
     )
@@ -240,4 +285,3 @@ def upgrade() -> None:
         sqlite_where=sa.text("idempotency_key IS NOT NULL"),
         postgresql_where=sa.text("idempotency_key IS NOT NULL"),
     )
-    create_counts()
