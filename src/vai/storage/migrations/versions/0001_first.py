@@ -1,5 +1,7 @@
 """The first schema: tenants, automations, runs with their steps and events, engines."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -213,6 +215,21 @@ def _create_automation_versions() -> None:
 def _create_automation_runs() -> None:
     op.create_table(
         "automation_runs",
+        *_automation_run_columns(),
+        sa.CheckConstraint(
+            "(status IN ('completed', 'failed', 'cancelled')) = (completed_at IS NOT NULL)",
+            name=op.f("ck_automation_runs_completed_when_final"),
+        ),
+        sa.ForeignKeyConstraint(["automation_id"], ["automations.id"], name=op.f("fk_automation_runs_automation_id")),
+        sa.ForeignKeyConstraint(
+            ["automation_version_id"], ["automation_versions.id"], name=op.f("fk_automation_runs_automation_version_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_automation_runs")),
+    )
+
+
+def _automation_run_columns() -> list[sa.Column[Any]]:
+    return [
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("automation_id", sa.Text(), nullable=False),
@@ -243,16 +260,7 @@ def _create_automation_runs() -> None:
         sa.Column("idempotency_hash", sa.Text(), nullable=True),
         sa.Column("input", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "(status IN ('completed', 'failed', 'cancelled')) = (completed_at IS NOT NULL)",
-            name=op.f("ck_automation_runs_completed_when_final"),
-        ),
-        sa.ForeignKeyConstraint(["automation_id"], ["automations.id"], name=op.f("fk_automation_runs_automation_id")),
-        sa.ForeignKeyConstraint(
-            ["automation_version_id"], ["automation_versions.id"], name=op.f("fk_automation_runs_automation_version_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_automation_runs")),
-    )
+    ]
 
 
 def _index_automation_runs() -> None:
