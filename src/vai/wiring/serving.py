@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Iterator
 
 import uvicorn
 import uvloop
@@ -67,17 +68,26 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
         server = uvicorn.Server(config)
         _stop_on_signals(system, server)
-        _tell_where(settings, listener)
-        await server.serve(sockets=[listener])
+        with _telling_where(settings, listener):
+            await server.serve(sockets=[listener])
 
 
-def _tell_where(settings: Settings, listener: socket.socket) -> None:
-    """Write down the address for the CLI, and print it for people."""
+@contextlib.contextmanager
+def _telling_where(settings: Settings, listener: socket.socket) -> Iterator[None]:
+    """Write down the address for the CLI while we serve, and print it for people."""
     port = listener.getsockname()[1]
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    (settings.data_dir / "server.json").write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+    told, note = settings.data_dir / "server.json", json.dumps({"url": url, "pid": os.getpid()}) + "\n"
+    told.write_text(note)
     print(f"vai serves {url} with its data in {settings.data_dir}", flush=True)
+    try:
+        yield
+    finally:
+        # Another server on the same folder may have written its own address meanwhile.
+        with contextlib.suppress(OSError):
+            if told.read_text() == note:
+                told.unlink()
 
 
 def _stop_on_signals(system: System, server: uvicorn.Server) -> None:

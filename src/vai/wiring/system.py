@@ -67,7 +67,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
 
 def _prepare(settings: Settings) -> tuple[Store, Actions]:
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         actions = registry(settings.actions, data_dir=settings.data_dir)
     except OSError as error:
         raise CannotServe(f"The data folder {settings.data_dir} cannot be used: {error.strerror}.") from error
