@@ -4,15 +4,16 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from vai.api import document, problems
+from vai.api import document, problems, quick
 from vai.api.doors import Doors, HttpOptions
 from vai.api.guard import Guard
 from vai.api.routes import (
     action_runs,
     artifacts,
+    automation_runs,
     automations,
     events,
     health,
@@ -23,6 +24,7 @@ from vai.api.routes import (
 )
 from vai.api.stream import Streams
 
+_NOUNS = (automation_runs, runs, events, automations, versions, action_runs, artifacts, kinds, session, health)
 _DESCRIPTION = "Automation runs: define automations, run them durably, watch, cancel and retry them."
 
 
@@ -56,7 +58,9 @@ def create_app(
     app.state.streams = Streams()
     problems.install(app)
     app.include_router(health.root)
-    app.include_router(_api())
+    app.router.routes += quick.routes("/api/v1")
+    for module in _NOUNS:
+        app.include_router(module.router, prefix="/api/v1")
     _describe(app)
     return app
 
@@ -64,13 +68,6 @@ def create_app(
 def end_streams(app: FastAPI) -> None:
     """End every open event stream, so that the server can stop. Call on the event loop."""
     app.state.streams.end()
-
-
-def _api() -> APIRouter:
-    api = APIRouter(prefix="/api/v1")
-    for module in (runs, events, automations, versions, action_runs, artifacts, kinds, session, health):
-        api.include_router(module.router)
-    return api
 
 
 def _describe(app: FastAPI) -> None:

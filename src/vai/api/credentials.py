@@ -1,8 +1,8 @@
 """Who calls: the first credential that is present decides; the cookie is good for same-origin changes only."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import Cookie, Depends, Header, Request
+from fastapi import Depends, Request
 
 from vai.access import Principal, Unauthenticated
 from vai.api.doors import doors_of
@@ -11,9 +11,18 @@ from vai.api.problems import Problem
 COOKIE = "vai_token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Authorization = Annotated[str | None, Header(description="`Bearer` and an API key or a session token.")]
-ApiKeyHeader = Annotated[str | None, Header(alias="X-API-Key", description="An API key.")]
-TokenCookie = Annotated[str | None, Cookie(description="The session that `POST /auth/session` opened.")]
+
+def _parameter(name: str, place: str, description: str) -> dict[str, Any]:
+    schema = {"anyOf": [{"type": "string"}, {"type": "null"}], "title": name}
+    return {"name": name, "in": place, "required": False, "description": description, "schema": schema}
+
+
+PARAMETERS = (
+    _parameter("authorization", "header", "`Bearer` and an API key or a session token."),
+    _parameter("X-API-Key", "header", "An API key."),
+    _parameter(COOKIE, "cookie", "The session that `POST /api/v1/auth/session` opened."),
+)
+"""The three credentials as the OpenAPI document has them; the first one present decides."""
 
 
 class Credential(NamedTuple):
@@ -23,16 +32,13 @@ class Credential(NamedTuple):
     secret: str
 
 
-async def principal(
-    request: Request,
-    authorization: Authorization = None,
-    x_api_key: ApiKeyHeader = None,
-    vai_token: TokenCookie = None,
-) -> Principal:
-    """The caller. Raises Unauthenticated, or Problem 403 for a change from another origin by cookie."""
-    credential = pick(authorization, x_api_key, vai_token)
-    if credential is None:
-        raise Unauthenticated("A credential is needed: Authorization: Bearer, X-API-Key, or the cookie vai_token.")
+async def principal(request: Request) -> Principal:
+    """The caller. Raises Unauthenticated, or Problem 403 for a change from another origin by cookie.
+
+    The headers are read here and not declared: the framework takes longer over three parameters than all else of
+    a request takes. The document has them from `PARAMETERS`.
+    """
+    credential = credential_of(request)
     if credential.method == "cookie" and request.method not in _SAFE_METHODS:
         refuse_other_origins(request)
     return await doors_of(request).access.authenticate(credential.secret)
@@ -42,18 +48,26 @@ Caller = Annotated[Principal, Depends(principal)]
 """The parameter of an operation that needs a credential."""
 
 
-def pick(authorization: str | None, x_api_key: str | None, vai_token: str | None) -> Credential | None:
-    """The first credential present, good or bad. Raises Unauthenticated for a scheme other than Bearer."""
+def credential_of(request: Request) -> Credential:
+    """The first credential present, good or bad. Raises Unauthenticated when there is none."""
+    credential = header_credential(request)
+    if credential is not None:
+        return credential
+    if COOKIE in request.cookies:
+        return Credential("cookie", request.cookies[COOKIE])
+    raise Unauthenticated("A credential is needed: Authorization: Bearer, X-API-Key, or the cookie vai_token.")
+
+
+def header_credential(request: Request) -> Credential | None:
+    """The same of the headers alone, without the cookie. Raises Unauthenticated for a scheme other than Bearer."""
+    authorization = request.headers.get("authorization")
     if authorization is not None:
         scheme, _, secret = authorization.partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             raise Unauthenticated("The Authorization header has to be: Bearer, a space, and the key.")
         return Credential("bearer", secret.strip())
-    if x_api_key is not None:
-        return Credential("api_key", x_api_key)
-    if vai_token is not None:
-        return Credential("cookie", vai_token)
-    return None
+    key = request.headers.get("x-api-key")
+    return None if key is None else Credential("api_key", key)
 
 
 def refuse_other_origins(request: Request) -> None:

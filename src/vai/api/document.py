@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from vai.api import models
+from vai.api.credentials import PARAMETERS
 from vai.api.problems import PROBLEM_TYPE
 
 _REF = "#/components/schemas/{model}"
@@ -15,6 +16,10 @@ _SCHEMES: dict[str, dict[str, str]] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "cookie": {"type": "apiKey", "in": "cookie", "name": "vai_token"},
+}
+_INVALID = {
+    "description": "Validation Error",
+    "content": {"application/json": {"schema": {"$ref": _REF.format(model="HTTPValidationError")}}},
 }
 _MEANINGS = {
     "401": "The credential is missing or not good.",
@@ -56,9 +61,17 @@ def build(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = _SCHEMES
     for operations in document["paths"].values():
         for operation in operations.values():
-            if any(parameter["name"] == "X-API-Key" for parameter in operation.get("parameters", ())):
-                operation["security"] = [{name: []} for name in _SCHEMES]
+            _add_credentials(operation)
+            if "requestBody" in operation:
+                operation["responses"].setdefault("422", _INVALID)
     return document
+
+
+def _add_credentials(operation: dict[str, Any]) -> None:
+    """Whatever may answer 401 takes the three credentials."""
+    if "401" in operation["responses"]:
+        operation["parameters"] = [*operation.get("parameters", ()), *PARAMETERS]
+        operation["security"] = [{name: []} for name in _SCHEMES]
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

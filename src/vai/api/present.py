@@ -27,6 +27,9 @@ def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 # --- times -------------------------------------------------------------------------------------------------
 
 
+_MILLISECONDS = tuple(f".{number:03d}Z" for number in range(1000))
+
+
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -34,8 +37,7 @@ def _second(seconds: int) -> str:
 
 def rfc3339(at: Instant) -> str:
     """An instant as RFC 3339 text with milliseconds."""
-    seconds, milliseconds = divmod(at, 1000)
-    return f"{_second(seconds)}.{milliseconds:03d}Z"
+    return _second(at // 1000) + _MILLISECONDS[at % 1000]
 
 
 def _time(at: Instant | None) -> str | None:

@@ -1,8 +1,8 @@
-"""Automations: define, look at, change, remove, check, and start a run of one."""
+"""Automations: define, look at, change, remove, and check."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from vai.access import Principal
 from vai.api import models, present
@@ -11,10 +11,9 @@ from vai.api.document import body, problems
 from vai.api.doors import doors_of
 from vai.api.problems import below, items_of
 from vai.api.reading import read
-from vai.api.routes.parameters import AutomationId, Limit, Offset, Statuses, Word, bounded
+from vai.api.routes.parameters import AutomationId, Limit, Offset, Word, bounded
 from vai.automations import AutomationPage, AutomationPatch, Automations, NewAutomation
 from vai.definition import InvalidDefinition
-from vai.runs import StartRun
 
 router = APIRouter(prefix="/automations", tags=["Automations"])
 
@@ -22,16 +21,6 @@ AutomationStatuses = Annotated[
     list[models.VersionStatus] | None, Query(alias="status", description="May be given several times.")
 ]
 ByName = Annotated[Word | None, Query(description="The one automation of just this name.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x20-\x7e]*$",
-        description="Asked again with the same key, the run that was started first is answered.",
-    ),
-]
 
 
 @router.post(
@@ -128,46 +117,3 @@ async def delete_automation(request: Request, who: Caller, automation_id: Automa
     """Remove an automation with its versions and its final runs."""
     await doors_of(request).automations.delete(who, str(automation_id))
     return Response(status_code=204)
-
-
-@router.post(
-    "/{automation_id}/runs",
-    status_code=201,
-    response_model=models.Run,
-    responses={
-        200: {"description": "The Idempotency-Key was known: the run it started.", "model": models.Run},
-        **problems(403, 404, 409, 413, 415),
-    },
-    openapi_extra=body(models.StartRunRequest),
-)
-async def start_run(
-    request: Request, who: Caller, automation_id: AutomationId, idempotency_key: IdempotencyKey = None
-) -> Response:
-    """Start a run of an automation's active version, or of a published one by its number."""
-    asked = await read(request, models.StartRunRequest)
-    start = StartRun(
-        automation_id=str(automation_id),
-        input=asked.input,
-        concurrency_key=asked.concurrency_key,
-        version_number=asked.version_number,
-        idempotency_key=idempotency_key,
-    )
-    created = await doors_of(request).runs.start(who, start)
-    headers = {"Location": f"/api/v1/automation-runs/{created.run.id}"}
-    if created.is_new:
-        return present.answer(present.run(created.run), 201, headers)
-    return present.answer(present.run(created.run), 200, {**headers, "Idempotent-Replayed": "true"})
-
-
-@router.get("/{automation_id}/runs", response_model=models.RunList, responses=problems(404))
-async def list_runs_of_automation(
-    request: Request,
-    who: Caller,
-    automation_id: AutomationId,
-    status: Statuses = None,
-    limit: Limit = 100,
-    offset: Offset = 0,
-) -> Response:
-    """Runs of one automation, newest first."""
-    page = await doors_of(request).runs.list(who, status or (), limit, bounded(offset), str(automation_id))
-    return present.answer(present.run_page(page))

@@ -4,15 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from vai.access import Unauthenticated
 from vai.api import models, present
-from vai.api.credentials import (
-    COOKIE,
-    ApiKeyHeader,
-    Authorization,
-    Caller,
-    TokenCookie,
-    pick,
-    refuse_other_origins,
-)
+from vai.api.credentials import COOKIE, Caller, credential_of, header_credential, refuse_other_origins
 from vai.api.document import body, problems
 from vai.api.doors import doors_of
 from vai.api.problems import Problem
@@ -27,12 +19,10 @@ router = APIRouter(prefix="/auth", tags=["Access"])
     responses=problems(403, 413, 415),
     openapi_extra=body(models.OpenSessionRequest),
 )
-async def open_session(
-    request: Request, authorization: Authorization = None, x_api_key: ApiKeyHeader = None
-) -> Response:
+async def open_session(request: Request) -> Response:
     """Exchange an API key (in a header, or as `apiKey`) for the cookie `vai_token`."""
     refuse_other_origins(request)
-    credential = pick(authorization, x_api_key, None)
+    credential = header_credential(request)
     asked = await read(request, models.OpenSessionRequest)
     secret = credential.secret if credential else asked.api_key
     if not secret:
@@ -50,12 +40,13 @@ async def open_session(
     return response
 
 
-@router.delete("/session", status_code=204, responses=problems(403))
-async def close_session(request: Request, vai_token: TokenCookie = None) -> Response:
+@router.delete("/session", status_code=204)
+async def close_session(request: Request) -> Response:
     """Sign out: the cookie's session ends, and the cookie goes."""
     refuse_other_origins(request)
-    if vai_token is not None:
-        await doors_of(request).access.close_session(vai_token)
+    token = request.cookies.get(COOKIE)
+    if token is not None:
+        await doors_of(request).access.close_session(token)
     response = Response(status_code=204)
     _set_cookie(request, response, "", 0)
     return response
@@ -67,18 +58,11 @@ def _set_cookie(request: Request, response: Response, token: str, seconds: int) 
 
 
 @router.get("/me", response_model=models.Me, responses=problems())
-async def get_me(
-    request: Request,
-    who: Caller,
-    authorization: Authorization = None,
-    x_api_key: ApiKeyHeader = None,
-    vai_token: TokenCookie = None,
-) -> Response:
+async def get_me(request: Request, who: Caller) -> Response:
     """Who calls, and from which organization."""
-    credential = pick(authorization, x_api_key, vai_token)
     organization = await doors_of(request).access.organization(who.tenant_id)
     session = {
-        "authMethod": credential.method if credential else None,
+        "authMethod": credential_of(request).method,
         "organization": {
             "id": who.tenant_id,
             "name": organization.get("name", ""),
