@@ -68,6 +68,15 @@ def test_a_backoff_outlives_its_engine() -> None:
     assert world.step("a").tries == 2
 
 
+def test_an_engine_that_is_being_stopped_leaves_what_is_due_to_the_next_one() -> None:
+    world = a_run(step("a", retry=STEADY)).start()
+    world.fail("a", error=FLAKY)
+    world.now += 1_000
+    assert world.do(c.Advance(may_start=False)) == ()
+    world.do(c.TakeOver())
+    assert world.step("a").tries == 2
+
+
 def test_a_run_whose_step_backs_off_does_not_wait_for_a_person() -> None:
     world = a_run(step("a", retry=STEADY), step("gate")).start()
     world.report(c.AwaitsDecision("gate", 1, "decision"), c.Failed("a", 1, FLAKY))
@@ -148,6 +157,14 @@ def test_a_wait_that_is_over_already_completes_at_once(until: int) -> None:
     assert world.state.status is RunStatus.COMPLETED
 
 
+def test_a_wait_that_began_while_its_engine_was_being_stopped_is_due_for_the_next_one() -> None:
+    world = a_run(step("a")).start()
+    world.do(c.Advance((c.Waits("a", 1, 0),), may_start=False))
+    assert world.state.due_at() == 0
+    world.do(c.TakeOver())
+    assert world.state.status is RunStatus.COMPLETED
+
+
 def test_a_run_is_due_when_the_first_of_its_timers_is() -> None:
     world = a_run(step("a"), step("b"), step("c", retry=STEADY), timeout_seconds=60).start()
     assert world.state.due_at() == BEGINNING + 60_000
@@ -206,9 +223,9 @@ def test_a_run_whose_last_step_completes_at_the_limit_has_completed() -> None:
 
 def test_a_limit_of_less_than_a_millisecond_comes_when_it_is_due() -> None:
     world = a_run(step("a"), timeout_seconds=0.0004).start()
-    due = world.state.due_at()
-    assert due is not None
-    world.wait(due - world.now)
+    assert world.state.due_at() == BEGINNING + 1
+    assert world.wait(0) == ()
+    world.wait(1)
     assert world.state.stopping == "timeout"
 
 

@@ -117,6 +117,7 @@ class World:
             assert event_of(event.type, event.at, event.step_key, data_of(event)) == event
             if isinstance(event, e.StepStarted):
                 assert isinstance(command, DRIVING), "only what drives a run starts steps"
+                assert getattr(command, "may_start", True)
                 check_start(state, event.key)
             state = evolve(state, [event])
             if isinstance(event, e.StepInterrupted) and event.reason == "engine_lost":

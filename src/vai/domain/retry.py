@@ -73,11 +73,7 @@ def _seeds(state: RunState, mode: RetryMode, step_key: str | None) -> dict[str, 
 
 def _rerun(state: RunState, seeds: dict[str, str]) -> set[str]:
     """The seeds and all that hangs on them, but for branches not taken whose choice stands: those bar the way."""
-    skipped_by = {
-        step.key: step.skipped_by
-        for step in state.steps.values()
-        if step.skipped_by is not None and step.key not in seeds
-    }
+    skipped_by = {step.key: step.skipped_by for step in state.steps.values() if step.skipped_by is not None}
     barred: set[str] = set()
     while True:
         rerun = state.graph.downstream(seeds, barred)
