@@ -33,7 +33,8 @@ def _machine(machine: Mapping[str, Any]) -> str:
     return (
         f"Measured on {machine['cpus']} CPUs, {machine['memory_gib']} GiB, {machine['system']}, "
         f"Python {machine['python']}, {databases}. One fsync of 4 KiB: {fsync['p50_ms']:.2f} ms "
-        f"(p99 {fsync['p99_ms']:.2f}). Calibration loop: {spread(machine['calibration_s'])} s."
+        f"(p99 {fsync['p99_ms']:.2f}). Calibration loop: {spread(machine['calibration_s'])} s. "
+        f"Load before the first and after each database: {', '.join(f'{load:.1f}' for load in machine['load'])}."
     )
 
 

@@ -80,6 +80,7 @@ class Place:
 def run(databases: Sequence[str], only: Sequence[str], sizes: Sizes, tell: Callable[[str], None]) -> dict[str, Any]:
     """Measure, and answer everything as JSON-able data: see `report.markdown`."""
     folder = Path(tempfile.mkdtemp(prefix="vai-bench-"))
+    loads = [os.getloadavg()[0]]
     calibrations = [limits.calibration_seconds()]
     measured: list[Measured] = []
     version = ""
@@ -90,10 +91,11 @@ def run(databases: Sequence[str], only: Sequence[str], sizes: Sizes, tell: Calla
                 version = cluster.version if cluster else version
                 measured.append(_on(database, Place(folder / database, cluster), only, sizes, tell))
             calibrations.append(limits.calibration_seconds())
+            loads.append(os.getloadavg()[0])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {
-        "machine": {**_machine(), "postgres": version, "fsync": fsync, "calibration_s": calibrations},
+        "machine": {**_machine(), "postgres": version, "fsync": fsync, "calibration_s": calibrations, "load": loads},
         "sizes": vars(sizes),
         "databases": {one.database: {"passes": one.passes, "bare": one.bare} for one in measured},
     }

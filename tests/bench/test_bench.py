@@ -81,6 +81,7 @@ def results_with(steps_per_s: list[float]) -> dict[str, object]:
         "postgres": "",
         "fsync": {"p50_ms": 0.2, "p99_ms": 0.3},
         "calibration_s": [0.1, 0.2],
+        "load": [0.5, 1.5],
     }
     bare = [dict.fromkeys(("w1_steps_per_s", "w2_p50_ms", "w3_seconds"), 10_000.0)]
     return {"machine": machine, "databases": {"sqlite": {"passes": {"W1": passes}, "bare": bare}}}
