@@ -12,6 +12,7 @@ from rich.text import Text
 
 from vai.cli import output
 from vai.cli.live import Event, RunView, StepLine, time_of
+from vai.cli.rows import counted
 from vai.cli.steps_view import draw, draw_final
 
 _REFRESH = 8  # a second
@@ -94,7 +95,7 @@ def _of_run(event: Event, view: RunView, out: Console) -> Text:
     data = event.get("data") or {}
     words = [output.mark(view.status, unicode=output.speaks_unicode(out)) + Text(f" run {word}", style="bold")]
     if event["type"] == "run.retried":
-        words.append(Text(f"attempt {data['attempt']}, {len(data['rerun'])} steps run again"))
+        words.append(Text(f"attempt {data['attempt']}, {counted(len(data['rerun']), 'step')} to run again"))
     if view.is_final:
         words.append(Text(output.duration(view.seconds(time_of(event)))))
     if view.error:
@@ -115,7 +116,7 @@ def _of_step(event: Event, step: StepLine, out: Console) -> Text:
     if step.ended_at is not None or event["type"] == "step.progress":
         words.append(Text(output.duration(step.seconds(now))))
     if step.rows is not None:
-        words.append(Text(f"{step.rows:,} rows"))
+        words.append(Text(counted(step.rows, "row")))
     if remark := output.clean(step.remark(now)):
         words.append(Text(remark, style="red" if step.error else "dim"))
     return Text("  ").join(word for word in words if word)

@@ -7,6 +7,11 @@ _COUNTS = ("rowCount", "row_count", "rows", "tables")
 _SHOWN_FIELDS = 3
 
 
+def counted(number: int, thing: str) -> str:
+    """So many of a thing: `1 row`, `2,000 rows`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def rows_of(value: Any) -> int | None:
     """The number of rows that a result or a progress names: as a number, a list, or numbers per table."""
     if not isinstance(value, Mapping):

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from vai.cli import output
 from vai.cli.live import RunView, StepLine
+from vai.cli.rows import counted
 
 _MOST_WHEN_OVER = 60  # of a longer list only what did not complete is shown at the end
 _NARROW = 60
@@ -124,7 +125,7 @@ class _Parts:
         # On a narrow terminal the symbol alone says the status; what it does not say, the remark does.
         self.status = step.status.replace("_", " ") if wide else ""
         self.time = output.duration(step.seconds(now))
-        self.rows = "" if step.rows is None else (f"{step.rows:,} rows" if wide else f"{step.rows:,}")
+        self.rows = "" if step.rows is None else (counted(step.rows, "row") if wide else f"{step.rows:,}")
         self.remark = output.clean(step.remark(now))
 
     def line(self, mark: Text, widths: _Widths) -> Text:

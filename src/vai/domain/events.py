@@ -11,7 +11,7 @@ from vai.domain.state import Instant, Result, RunError, StepError
 from vai.domain.status import RetryMode, SkipReason
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, rename="camel"):
     """Something that happened, and when."""
 
     type: ClassVar[str] = ""

@@ -265,7 +265,7 @@ class Driver:
             failed = self._resolved(self._state, key)
             if isinstance(failed, ExpressionFailed):
                 error = StepError("expression_failed", str(failed), False, failed.details)
-                self._receive(c.Failed(key, context.try_number, error))
+                self._receive(c.Failed(key, context.try_number, error, attempt=context.attempt))
                 return
         action = self._tools.actions.get(spec.kind)
         self._executions[key] = Execution(action, spec, definition, context, self._receive)

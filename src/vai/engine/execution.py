@@ -59,24 +59,29 @@ class Execution:
         return await self._action.run(self._definition, self.context)
 
     def _answer(self, answer: Any) -> c.Report:
-        key, number = self._spec.key, self.context.try_number
+        key, number, attempt = self._of
         if isinstance(answer, Sleep):
-            return c.Waits(key, number, answer.until, result_of(answer.result))
+            return c.Waits(key, number, answer.until, result_of(answer.result), attempt=attempt)
         if isinstance(answer, Branch):
-            return c.Completed(key, number, result_of(answer.result), answer.skips)
-        return c.Completed(key, number, result_of(answer))
+            return c.Completed(key, number, result_of(answer.result), answer.skips, attempt=attempt)
+        return c.Completed(key, number, result_of(answer), attempt=attempt)
 
     def _failure(self, failure: BaseException) -> c.Report:
-        key, number = self._spec.key, self.context.try_number
+        key, number, attempt = self._of
         if self._timed_out:
             message = f"The step took longer than its limit of {self._spec.timeout_seconds:g} s."
-            return c.Failed(key, number, StepError("timeout", message, True))
+            return c.Failed(key, number, StepError("timeout", message, True), attempt=attempt)
         # However an action ends that was asked to stop, it has stopped.
         if self.context.cancelled or isinstance(failure, ActionStopped | asyncio.CancelledError):
-            return c.Stopped(key, number)
+            return c.Stopped(key, number, attempt=attempt)
         if isinstance(failure, ActionFailed):
-            return c.Failed(key, number, failure.error, failure.retry_after_seconds)
-        return c.Failed(key, number, _error_of(failure))
+            return c.Failed(key, number, failure.error, failure.retry_after_seconds, attempt=attempt)
+        return c.Failed(key, number, _error_of(failure), attempt=attempt)
+
+    @property
+    def _of(self) -> tuple[str, int, int]:
+        """What names this execution in its report: the step, the try, and the run's attempt."""
+        return self._spec.key, self.context.try_number, self.context.attempt
 
     def _time_out(self) -> None:
         self._timed_out = True
