@@ -1,6 +1,7 @@
 """Actions for the engine's tests."""
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -44,6 +45,14 @@ async def until_stopped(context: Context) -> None:
 async def stubborn() -> None:
     """Ignores every request to stop."""
     await asyncio.Event().wait()
+
+
+@action
+async def beyond_help() -> None:
+    """Swallows its cancellation."""
+    for _ in range(3):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
 
 
 @action

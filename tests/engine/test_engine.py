@@ -93,10 +93,12 @@ async def test_the_runs_time_limit_stops_what_is_at_work(world: World) -> None:
     assert (await world.step(run_id, "slow")).status is StepStatus.CANCELLED
 
 
-@pytest.mark.parametrize("kind", ["until_stopped", "stubborn", "in_a_thread"])
+@pytest.mark.parametrize("kind", ["until_stopped", "stubborn", "in_a_thread", "beyond_help"])
 async def test_cancel_stops_what_is_at_work(world: World, kind: str) -> None:
     run_id = await world.start([_step("one", kind, graceSeconds=0.05), _step("two", "noop", "one")])
-    await world.until(run_id, lambda e: e.type == ("step.started" if kind == "stubborn" else "step.log"))
+    await world.until(
+        run_id, lambda e: e.type == ("step.log" if kind in ("until_stopped", "in_a_thread") else "step.started")
+    )
     asked = await world.runs.cancel(world.who, run_id)
     assert asked.cancel_requested_at is not None
     run = await world.end(run_id)

@@ -11,20 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from vai.definition import resolve
 from vai.domain import commands as c
 from vai.domain import events as e
 from vai.domain.decide import Transition, transition
 from vai.domain.graph import ExpressionFailed
 from vai.domain.state import RunState, StepError
 from vai.domain.status import RunStatus
+from vai.engine.changes import Hold, change_of, resolved
 from vai.engine.context import StepContext
 from vai.engine.execution import Execution
 from vai.engine.journal import Journal
-from vai.engine.results import artifact_of, preview_of, stored_event
-from vai.ports import Actions, Clock, Conflict, RunChange, RunStore, StepWrite, StoreUnavailable
+from vai.ports import Actions, Clock, Conflict, RunChange, RunStore, StoreUnavailable
 from vai.runs import Door, Loaded, NotFound
 
 _log = logging.getLogger("vai.engine")
@@ -164,15 +161,16 @@ class Driver:
     async def _commit(self, command: c.Command, decided: Transition, lines: list[e.Event], *, release: bool) -> None:
         """Make the transition durable and then act on it. When somebody was faster, decide again on what is now."""
         while True:
-            change = self._change(decided, lines, release=release)
+            change = change_of(decided, lines, Hold(self._owner, self._version, release), self._tools.clock())
             outcome = await self._written(change)
             if not isinstance(outcome, Conflict):
                 break
             await self._reload()
+            self._begin_what_landed(command)
             decided = transition(self._state, command, self._tools.clock())
             release = isinstance(command, c.HandBack) or self._may_rest(decided.state)
         self._state, self._version = decided.state, outcome.version
-        self._act(decided.events, change.steps)
+        self._act(decided.events)
 
     async def _written(self, change: RunChange) -> Any:
         """Commit, and wait for the database as long as it takes: what was reported must not be lost."""
@@ -182,43 +180,6 @@ class Driver:
             except StoreUnavailable as reason:
                 _log.warning("run %s waits for the database: %s", self._state.id, reason)
                 await asyncio.sleep(_RETRY_SECONDS)
-
-    def _change(self, decided: Transition, lines: list[e.Event], *, release: bool) -> RunChange:
-        state = decided.state
-        return RunChange(
-            run_id=state.id,
-            expected_version=self._version,
-            state=state,
-            events=[*lines, *map(stored_event, decided.events)],
-            steps=self._step_writes(decided),
-            now=self._tools.clock(),
-            due_at=state.due_at(),
-            lease_owner=self._owner,
-            release=release,
-        )
-
-    def _step_writes(self, decided: Transition) -> list[StepWrite]:
-        state = decided.state
-        keys = dict.fromkeys(event.step_key for event in decided.events if event.step_key is not None)
-        started = {event.key for event in decided.events if isinstance(event, e.StepStarted)}
-        return [self._step_write(state, key, key in started) for key in keys]
-
-    def _step_write(self, state: RunState, key: str, started: bool) -> StepWrite:
-        step, spec = state.steps[key], state.graph.steps[key]
-        definition = self._resolved(state, key) if started else msgspec.UNSET
-        if isinstance(definition, ExpressionFailed):
-            definition = None
-        if step.result is None or not step.result.truncated:
-            return StepWrite(step, spec.kind, definition)
-        # The state keeps the whole result for expressions; the row has a preview, the artifact everything.
-        row = msgspec.structs.replace(step, result=preview_of(step.result))
-        return StepWrite(row, spec.kind, definition, artifact_of(step.result))
-
-    def _resolved(self, state: RunState, key: str) -> Any:
-        try:
-            return resolve(state.graph.steps[key], state)
-        except ExpressionFailed as failure:
-            return failure
 
     async def _append(self, lines: list[e.Event]) -> None:
         try:
@@ -242,6 +203,15 @@ class Driver:
         self._state, self._version = loaded.state, loaded.version
         self._follow_state()
 
+    def _begin_what_landed(self, command: c.Command) -> None:
+        """Execute steps that are started but not at work here: their commit landed although the database, being cut
+        off in the middle of it, could not say so."""
+        reported = getattr(command, "reports", ())
+        known = {(report.key, report.try_number) for report in (*reported, *self._inbox)}
+        for step in self._state.steps.values():
+            if step.is_executing and step.key not in self._executions and (step.key, step.tries) not in known:
+                self._execute(step.key, resolved(self._state, step.key))
+
     async def _load(self) -> Loaded:
         while True:
             try:
@@ -252,21 +222,18 @@ class Driver:
 
     # --- acting on what is durable -------------------------------------------------------------------------
 
-    def _act(self, events: Sequence[e.Event], writes: Sequence[StepWrite]) -> None:
-        definitions = {write.state.key: write.definition for write in writes}
+    def _act(self, events: Sequence[e.Event]) -> None:
         for event in events:
             if isinstance(event, e.StepStarted):
-                self._execute(event.key, definitions[event.key])
+                self._execute(event.key, resolved(self._state, event.key))
 
     def _execute(self, key: str, definition: Any) -> None:
         spec = self._state.graph.steps[key]
         context = StepContext(self._state, spec, self._journal, self._loop)
-        if definition is None and spec.definition is not None:
-            failed = self._resolved(self._state, key)
-            if isinstance(failed, ExpressionFailed):
-                error = StepError("expression_failed", str(failed), False, failed.details)
-                self._receive(c.Failed(key, context.try_number, error, attempt=context.attempt))
-                return
+        if isinstance(definition, ExpressionFailed):
+            error = StepError("expression_failed", str(definition), False, definition.details)
+            self._receive(c.Failed(key, context.try_number, error, attempt=context.attempt))
+            return
         action = self._tools.actions.get(spec.kind)
         self._executions[key] = Execution(action, spec, definition, context, self._receive)
 

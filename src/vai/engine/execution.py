@@ -14,6 +14,7 @@ from vai.engine.results import result_of
 from vai.ports import Action, ActionFailed, ActionStopped, Branch, Sleep
 
 _MAX_ERROR_CHARS = 8_192
+_LAST_SECONDS = 1.0  # between cancelling an action and going on without it
 
 
 class Execution:
@@ -90,8 +91,17 @@ class Execution:
     def stop(self) -> None:
         """Ask the action to stop; when its grace is over it is cancelled, which kills child processes."""
         if self._kill is None and not self.task.done():
-            self._kill = asyncio.get_running_loop().call_later(self._spec.grace_seconds, self.task.cancel)
+            self._kill = asyncio.get_running_loop().call_later(self._spec.grace_seconds, self._cancel)
             self.context.request_stop()
+
+    def _cancel(self) -> None:
+        self.task.cancel()
+        self._kill = asyncio.get_running_loop().call_later(_LAST_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        """The action swallows even its cancellation: the run goes on without it, and what it does now is ignored."""
+        self.abandoned = True
+        self._report(self._failure(asyncio.CancelledError()))
 
     def abandon(self) -> None:
         """End at once and report nothing: the run is driven elsewhere, or handed back."""

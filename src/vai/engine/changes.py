@@ -1,0 +1,67 @@
+"""What a transition of a driven run writes: its rows, and its events with large results put aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from vai.definition import resolve
+from vai.domain import events as e
+from vai.domain.decide import Transition
+from vai.domain.graph import ExpressionFailed
+from vai.domain.state import Instant, RunState
+from vai.engine.results import artifact_of, preview_of, stored_event
+from vai.ports import RunChange, StepWrite
+
+
+class Hold(NamedTuple):
+    """What guards an engine's change: who it is, the run's version it knows, and whether it lets the run go."""
+
+    owner: str
+    version: int
+    release: bool
+
+
+def change_of(decided: Transition, lines: Sequence[e.Event], hold: Hold, now: Instant) -> RunChange:
+    """The change that a transition is; what the run's actions told meanwhile goes before its events."""
+    state = decided.state
+    return RunChange(
+        run_id=state.id,
+        expected_version=hold.version,
+        state=state,
+        events=[*lines, *map(stored_event, decided.events)],
+        steps=_step_writes(decided),
+        now=now,
+        due_at=state.due_at(),
+        lease_owner=hold.owner,
+        release=hold.release,
+    )
+
+
+def resolved(state: RunState, key: str) -> Any:
+    """The step's definition with its expressions evaluated, or the ExpressionFailed that says why not."""
+    try:
+        return resolve(state.graph.steps[key], state)
+    except ExpressionFailed as failure:
+        return failure
+
+
+def _step_writes(decided: Transition) -> list[StepWrite]:
+    state = decided.state
+    keys = dict.fromkeys(event.step_key for event in decided.events if event.step_key is not None)
+    started = {event.key for event in decided.events if isinstance(event, e.StepStarted)}
+    return [_step_write(state, key, key in started) for key in keys]
+
+
+def _step_write(state: RunState, key: str, started: bool) -> StepWrite:
+    step, spec = state.steps[key], state.graph.steps[key]
+    definition = resolved(state, key) if started else msgspec.UNSET
+    if isinstance(definition, ExpressionFailed):
+        definition = None
+    if step.result is None or not step.result.truncated:
+        return StepWrite(step, spec.kind, definition)
+    # The state keeps the whole result for expressions; the row has a preview, the artifact everything.
+    row = msgspec.structs.replace(step, result=preview_of(step.result))
+    return StepWrite(row, spec.kind, definition, artifact_of(step.result))
