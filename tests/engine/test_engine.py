@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from tests.engine.conftest import Clock, OpenWorld, World
 from vai.domain.refusals import NotFinal, NothingToRetry
 from vai.domain.status import RetryMode, RunStatus, StepStatus
-from vai.ports import RunRecord
+from vai.ports import Outcome, RunChange, RunRecord, StoreUnavailable
 from vai.runs import StartRun
 
 
@@ -282,6 +283,30 @@ async def test_a_run_whose_kind_is_gone_fails_with_a_word_on_why(open_world: Ope
     async with open_world(actions=()) as after:
         assert (await after.end(run_id)).status is RunStatus.FAILED
         assert (await after.step(run_id, "one")).error.type == "unknown_kind"
+
+
+@pytest.mark.parametrize("landed", [True, False])
+async def test_a_commit_of_which_the_database_could_not_say_whether_it_landed_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, landed: bool
+) -> None:
+    """Every second commit is cut off: after it is durable, or before."""
+    monkeypatch.setattr("vai.engine.driver._RETRY_SECONDS", 0.01)
+    commit, calls = world.store.commit, itertools.count()
+
+    async def cut_off(change: RunChange) -> Outcome:
+        if next(calls) % 2:
+            return await commit(change)
+        if landed:
+            await commit(change)
+        raise StoreUnavailable("The connection was lost.")
+
+    monkeypatch.setattr(world.store, "commit", cut_off)
+    steps = [_step("a", "noop"), *(_step(f"m{i}", "noop", "a") for i in range(4)), _step("z", "noop", "m0", "m3")]
+    run_id = await world.start(steps)
+    assert (await world.end(run_id)).status is RunStatus.COMPLETED
+    types = await world.types(run_id)
+    assert len(types) == len(set(types)), "something happened twice"
+    assert "step.interrupted a" not in types
 
 
 async def test_a_hundred_runs_at_once_all_end(world: World) -> None:

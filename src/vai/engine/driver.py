@@ -169,6 +169,8 @@ class Driver:
             self._begin_what_landed(command)
             decided = transition(self._state, command, self._tools.clock())
             release = isinstance(command, c.HandBack) or self._may_rest(decided.state)
+            if not (decided.events or lines or release):
+                return
         self._state, self._version = decided.state, outcome.version
         self._act(decided.events)
 
