@@ -117,7 +117,7 @@ def test_a_retry_takes_up_what_failed_and_shows_only_its_own_attempt(vai: Vai, n
     assert plan == {"extract": "reuse", "check": "rerun", "report": "rerun"}
     done = vai("runs", "retry", run_id, "--watch")
     assert done.returncode == 1
-    assert "attempt 2, 2 steps run again" in done.stdout.splitlines()[0]
+    assert "attempt 2, 2 steps to run again" in done.stdout.splitlines()[0]
     assert "Extract flights" not in done.stdout
     full = vai("runs", "retry", run_id, "--full", "--watch", "--json")
     assert {event["attempt"] for event in events_of(full.stdout)} == {3}

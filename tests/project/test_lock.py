@@ -37,9 +37,7 @@ def pins() -> dict[str, dict[str, str]]:
 def test_what_is_asked_for_is_pinned(requirement: Requirement) -> None:
     versions = pins().get(canonicalize_name(requirement.name), {})
     assert versions, HOW
-    assert all(requirement.specifier.contains(Version(version), prereleases=True) for version in versions), (
-        HOW
-    )
+    assert all(requirement.specifier.contains(Version(version), prereleases=True) for version in versions), HOW
 
 
 def test_what_is_pinned_directly_is_asked_for() -> None:

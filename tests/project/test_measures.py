@@ -41,9 +41,7 @@ def functions(tree: ast.AST, in_class: bool = False) -> Iterator[tuple[Function,
 
 def parameters(function: Function, is_method: bool) -> int:
     args = function.args
-    bound = is_method and not any(
-        isinstance(d, ast.Name) and d.id == "staticmethod" for d in function.decorator_list
-    )
+    bound = is_method and not any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in function.decorator_list)
     return len(args.posonlyargs) + len(args.args) + len(args.kwonlyargs) - bound
 
 
@@ -103,9 +101,7 @@ def test_the_domain_is_pure(path: Path) -> None:
             imported.add(f"{'.' * node.level}{node.module or ''}")
     allowed = {*sys.stdlib_module_names, "msgspec"}
     foreign = {
-        name
-        for name in imported
-        if not name.startswith((".", "vai.domain")) and name.split(".")[0] not in allowed
+        name for name in imported if not name.startswith((".", "vai.domain")) and name.split(".")[0] not in allowed
     }
     assert not foreign
 
