@@ -17,10 +17,7 @@ from vai.domain.decide import Transition, transition
 from vai.domain.graph import ExpressionFailed
 from vai.domain.state import RunState, StepError
 from vai.domain.status import RunStatus
-from vai.engine.changes import Hold, change_of, resolved
-from vai.engine.context import StepContext
-from vai.engine.execution import Execution
-from vai.engine.journal import Journal
+from vai.execution import Execution, Hold, Journal, StepContext, change_of, resolved
 from vai.ports import Actions, Clock, Conflict, RunChange, RunStore, StoreUnavailable
 from vai.runs import Door, Loaded, NotFound
 

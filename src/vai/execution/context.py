@@ -1,4 +1,4 @@
-"""What an action is told and may tell while it runs: the engine's `ActionContext`."""
+"""What an action is told and may tell while it runs: the `ActionContext`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from vai.domain.graph import StepSpec
 from vai.domain.ids import idempotency_key
 from vai.domain.state import RunState
-from vai.engine.journal import Journal, StepLogHandler
+from vai.execution.journal import Journal, StepLogHandler
 
 
 class StepContext:

@@ -9,8 +9,8 @@ from typing import Any
 from vai.domain import commands as c
 from vai.domain.graph import StepSpec
 from vai.domain.state import StepError
-from vai.engine.context import StepContext
-from vai.engine.results import result_of
+from vai.execution.context import StepContext
+from vai.execution.results import result_of
 from vai.ports import Action, ActionFailed, ActionStopped, Branch, Sleep
 
 _MAX_ERROR_CHARS = 8_192

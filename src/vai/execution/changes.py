@@ -12,7 +12,7 @@ from vai.domain import events as e
 from vai.domain.decide import Transition
 from vai.domain.graph import ExpressionFailed
 from vai.domain.state import Instant, RunState
-from vai.engine.results import artifact_of, preview_of, stored_event
+from vai.execution.results import artifact_of, preview_of, stored_event
 from vai.ports import RunChange, StepWrite
 
 
