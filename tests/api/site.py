@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,13 @@ from vai.wiring import System, running
 Json = dict[str, Any]
 ACTIONS = "tests.api.actions"
 _TLS = ssl.create_default_context()  # costs more than a request, and nothing here is encrypted
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until the condition holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (what is waited for has no signal of its own)
+            await asyncio.sleep(0)
 
 
 def step(key: str, kind: str = "echo", depends_on: Sequence[str] = (), **definition: Any) -> Json:

@@ -124,6 +124,7 @@ async def test_lists_of_automations(us: Organization) -> None:
         ("", made[::-1]),
         ("?limit=1&offset=1", [made[1]]),
         ("?limit=0", []),
+        ("?offset=99999999999999999999", []),
         ("?status=active", [made[0]]),
         ("?status=active&status=draft", made[::-1]),
         ("?status=archived", []),

@@ -1,12 +1,13 @@
 """Starting, cancelling and retrying runs over HTTP, and what their steps show."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from tests.api import actions
-from tests.api.site import Organization, step
+from tests.api.site import Json, Organization, soon, step
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -225,15 +226,27 @@ async def test_a_large_result_is_a_preview_with_the_whole_beside_it(us: Organiza
     assert content.headers["x-content-type-options"] == "nosniff"
 
 
+async def two_action_runs(us: Organization) -> Json:
+    """A run whose step a completed and whose step b failed, begun in different milliseconds: ids order by those."""
+    name = str(uuid4())
+    with actions.gate(name) as gate:
+        run = await us.run(step("a", "wait_at", name=name), step("b", "broken", ["a"], name="never"))
+        *_, started = await us.until(run["id"], "step.started")
+        began = datetime.fromisoformat(started.data["occurredAt"])
+        await soon(lambda: datetime.now(UTC) - began > timedelta(milliseconds=2))
+        gate.set()
+        return {**await us.final(run["id"]), "gate": name}
+
+
 async def test_action_runs_are_the_executions_of_steps(us: Organization) -> None:
-    run = await us.finished(step("a", value=1), step("b", "broken", ["a"], name="never"))
+    run = await two_action_runs(us)
     listed = (await us.get("/action-runs")).json()
     assert set(listed) == {"runs", "hasNext", "limit", "offset", "total", "users"}
     assert (listed["hasNext"], listed["limit"], listed["offset"], listed["total"]) == (False, 100, 0, 2)
     newest, oldest = listed["runs"]
     assert (newest["stepKey"], newest["status"], newest["error"]["type"]) == ("b", "failed", "broken")
-    assert (oldest["kind"], oldest["definition"], oldest["result"]) == ("echo", {"value": 1}, {"value": 1})
-    assert oldest["automationRunId"] == run["id"]
+    assert (oldest["kind"], oldest["definition"]) == ("wait_at", {"name": run["gate"]})
+    assert (oldest["result"], oldest["automationRunId"]) == ({"value": run["gate"]}, run["id"])
     assert oldest["idempotencyKey"] == f"{run['id']}:a:1"
     assert (await us.get(f"/action-runs/{oldest['id']}")).json() == oldest
 
@@ -245,6 +258,7 @@ async def test_action_runs_are_the_executions_of_steps(us: Organization) -> None
         ("status=completed", ["a"]),
         ("limit=1", ["b"]),
         ("limit=1&offset=1", ["a"]),
+        ("offset=99999999999999999999", []),
         ("automation_run_id={run}", ["b", "a"]),
         ("automation_run_id={other}", []),
         ("action_id=x", []),
@@ -252,7 +266,7 @@ async def test_action_runs_are_the_executions_of_steps(us: Organization) -> None
     ],
 )
 async def test_action_runs_are_filtered(us: Organization, query: str, keys: list[str]) -> None:
-    run = await us.finished(step("a"), step("b", "broken", ["a"], name="never"))
+    run = await two_action_runs(us)
     listed = (await us.get(f"/action-runs?{query.format(run=run['id'], other=uuid4())}")).json()
     assert [found["stepKey"] for found in listed["runs"]] == keys
     assert listed["hasNext"] is (query == "limit=1")

@@ -64,7 +64,8 @@ async def _walk(us: Organization, found: Answers) -> str:
     await _look(us, (await us.final(running["id"]))["id"], found)
     completed = await us.finished(step("a", value={"rows": 3}), step("b", value=5, depends_on=["a"]))
     await _look(us, completed["id"], found)
-    automation_id = await us.define(step("a"), step("b", "broken", ["a"], name=name), step("c", depends_on=["b"]))
+    skipped = [step(key, depends_on=["b"]) for key in ("c", "d")]
+    automation_id = await us.define(step("a"), step("b", "broken", ["a"], name=name), *skipped)
     failed = await us.start(automation_id, concurrencyKey="one")
     await us.final(failed["id"])
     await _look(us, failed["id"], found)

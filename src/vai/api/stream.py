@@ -43,7 +43,7 @@ class EventStream(Response):
         self._streams = streams
         self._options = options
         self._sent_at = time.monotonic()
-        self._sending = False
+        self._under_way = 0  # sends that have not come back
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream."""
@@ -63,7 +63,7 @@ class EventStream(Response):
             await asyncio.gather(sender, *others, return_exceptions=True)
         if not sender.cancelled() and sender.exception() is not None:
             raise cast("BaseException", sender.exception())
-        if not self._sending:
+        if not self._under_way:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_batches(self, send: Send) -> None:
@@ -79,23 +79,24 @@ class EventStream(Response):
                 _log.warning("An event stream of run %s was cut: %s", self._run_id, reason)
 
     async def _send(self, send: Send, chunk: bytes) -> None:
-        self._sending = True
+        """Send a chunk. Raises TimeoutError when the listener takes nothing for too long."""
+        self._under_way += 1
         async with asyncio.timeout(self._options.stall_seconds):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        self._sending = False
+        # Not in a `finally`: after one that did not come back nothing more can be sent.
+        self._under_way -= 1
         self._sent_at = time.monotonic()
 
     async def _stay_awake(self, send: Send) -> None:
-        """Comment on a quiet stream."""
+        """Comment on a quiet stream; return when not even that can be sent."""
         interval = self._options.heartbeat_seconds
-        while True:
-            quiet = time.monotonic() - self._sent_at
-            if quiet < interval or self._sending:
-                await asyncio.sleep(max(interval - quiet, interval / 10))
-            else:
-                # Not by _send: the sender may begin meanwhile, and a stalled listener is its to notice.
-                self._sent_at = time.monotonic()
-                await send({"type": "http.response.body", "body": wire.COMMENT, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            while True:
+                quiet = time.monotonic() - self._sent_at
+                if quiet < interval or self._under_way:
+                    await asyncio.sleep(max(interval - quiet, interval / 10))
+                else:
+                    await self._send(send, wire.COMMENT)
 
 
 async def _gone(receive: Receive) -> None:
