@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -25,20 +25,27 @@ def free_port() -> int:
 class Server:
     """`vai serve` on a data folder; each start is a new process on the same port."""
 
-    def __init__(self, data_dir: Path, arguments: Sequence[str] = (), database_url: str | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        arguments: Sequence[str] = (),
+        database_url: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = data_dir
+        self._environment = {**os.environ, **(environment or {})}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._arguments = [*arguments, *(["--database-url", database_url] if database_url else [])]
         self.process: subprocess.Popen[bytes] | None = None
-        self.log = data_dir.parent / "server.log"
+        self.log = data_dir.parent / f"{data_dir.name}.log"
 
     def start(self) -> None:
         """Start it and wait until it answers; its death meanwhile is an error with its last words."""
         command = [str(Path(sys.executable).with_name("vai")), "serve", "--port", str(self.port)]
         command += ["--data-dir", str(self.data_dir), *self._arguments]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ.copy())
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
         deadline = time.monotonic() + 30
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -56,6 +63,16 @@ class Server:
         """An HTTP client with the admin key."""
         key = (self.data_dir / "admin.key").read_text().strip()
         return httpx.Client(base_url=f"{self.url}/api/v1", headers={"X-API-Key": key}, timeout=30)
+
+    def pause(self) -> None:
+        """SIGSTOP: it is still there, and does nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""

@@ -1,5 +1,6 @@
 """The door of access: who calls, from which organization, by which credential. Roles get their place here."""
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -10,7 +11,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.domain.state import Instant
-from vai.ports import AccessStore, ApiKeyRecord, Clock
+from vai.ports import AccessStore, AlreadyExists, ApiKeyRecord, Clock
 
 KEY_PREFIX = "vai_key_"
 SESSION_PREFIX = "vai_ses_"
@@ -80,7 +81,7 @@ class Access:
 
     async def create_api_key(self, tenant_id: str, name: str, role: str = "admin") -> str:
         """A new key of the organization; shown this once, kept as a hash."""
-        secret = KEY_PREFIX + secrets.token_urlsafe(32)
+        secret = new_key()
         await self._add(secret, tenant_id, name, role)
         return secret
 
@@ -123,11 +124,23 @@ class Access:
     async def default_organization(self) -> str:
         """The id of the organization `default`, created when it is not there."""
         found = await self._store.organization_by_slug("default")
-        if found is not None:
-            return str(found["id"])
-        organization_id = str(uuid7())
-        await self._store.create_organization(organization_id, "Default", "default", self._clock())
-        return organization_id
+        if found is None:
+            # Another process may be making it at this moment: then that one counts.
+            with contextlib.suppress(AlreadyExists):
+                await self._store.create_organization(str(uuid7()), "Default", "default", self._clock())
+            found = await self._store.organization_by_slug("default")
+        return str(found["id"]) if found else ""
+
+    async def admit(self, secret: str, tenant_id: str, name: str) -> None:
+        """Make `secret`, an API key from a file, good for the organization. One that was revoked stays so."""
+        if await self._store.api_key_by_hash(_hash(secret)) is None:
+            with contextlib.suppress(AlreadyExists):
+                await self._add(secret, tenant_id, name, "admin")
+
+
+def new_key() -> str:
+    """A secret for a new API key."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
 
 
 def _hash(secret: str) -> str:

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from vai.cli.exits import FAILED, USAGE, Failure
 from vai.cli.options import Actions, DatabaseUrl
-from vai.settings import BadSetting, settings_from
-from vai.wiring import CannotServe
+from vai.cli.starting import told
+from vai.settings import settings_from
 from vai.wiring import serve as serve_until_stopped
 
 app = typer.Typer(add_completion=False)
@@ -28,13 +27,16 @@ def serve(
     ] = None,
     database_url: DatabaseUrl = None,
     actions: Actions = None,
+    engine: Annotated[
+        bool | None, typer.Option("--engine/--no-engine", help="Drive runs in this process too (VAI_ENGINE).")
+    ] = None,
 ) -> None:
     """Start the server: API, console and an engine in one process.
 
     On its first start it makes the database and an API key for this machine, in the data folder. SIGTERM or Ctrl-C
     stops it: running steps are waited for; once more hands them back at once.
     """
-    try:
+    with told():
         settings = settings_from(
             os.environ,
             host=host,
@@ -42,9 +44,6 @@ def serve(
             data_dir=data_dir,
             database_url=database_url,
             actions=tuple(actions) if actions else None,
+            engine=engine,
         )
         raise typer.Exit(serve_until_stopped(settings))
-    except BadSetting as reason:
-        raise Failure(str(reason), USAGE) from reason
-    except CannotServe as reason:
-        raise Failure(str(reason), FAILED) from reason

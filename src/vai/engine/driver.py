@@ -74,6 +74,14 @@ class Driver:
         self._stale = True
         self._wake.set()
 
+    def version_seen(self, version: int) -> None:
+        """The store has this version of the run: load it afresh if it is newer than ours.
+
+        A commit of ours may have landed without being told yet; loading for nothing does no harm.
+        """
+        if version > self._version:
+            self.others_committed()
+
     def drain(self) -> None:
         """Start nothing more; end when nothing is at work."""
         self._draining = True

@@ -49,6 +49,7 @@ class Engine:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
         self._again: set[str] = set()
+        self._put_off: set[str] = set()
         self._look = asyncio.Event()
         self._claiming = False
 
@@ -132,9 +133,19 @@ class Engine:
                 pass
             self._look.clear()
             try:
+                await self._look_after_held()
                 await self._claim_some()
             except StoreUnavailable as reason:
                 _log.warning("cannot look for runs: %s", reason)
+
+    async def _look_after_held(self) -> None:
+        """Hear of what others did to our runs although no notification came, and drive what nobody drives."""
+        for run_id, version in (await self._store.held(self.id)).items():
+            driver = self._drivers.get(run_id)
+            if driver is not None:
+                driver.version_seen(version)
+            elif run_id not in self._tasks and run_id not in self._put_off:
+                self._take(run_id)
 
     async def _claim_some(self) -> None:
         room = self._settings.max_runs - len(self._drivers)
@@ -185,9 +196,11 @@ class Engine:
             self._drivers.pop(run_id, None)
 
     def _take_later(self, run_id: str) -> None:
+        self._put_off.add(run_id)
         asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._take_again, run_id)
 
     def _take_again(self, run_id: str) -> None:
+        self._put_off.discard(run_id)
         if self._claiming:
             self._take(run_id)
 

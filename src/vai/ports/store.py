@@ -103,6 +103,10 @@ class LeaseStore(Protocol):
         """Take this one, if it is claimable."""
         ...
 
+    async def held(self, engine_id: str) -> Mapping[str, int]:
+        """The runs that it holds, each with its version."""
+        ...
+
     async def retire_engine(self, engine_id: str) -> None:
         """Give back all that it holds and remove its row."""
         ...

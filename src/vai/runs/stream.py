@@ -11,6 +11,7 @@ from vai.ports import RunRecord, RunStore, StoredEvent
 
 _QUEUE_LIMIT = 512  # batches that a listener may lag behind before it is dropped
 _PAGE = 1000
+_PATIENCE_SECONDS = 2.0  # then the store is asked: a notification of another process's commit may be lost
 _FINAL_TYPES = frozenset({"run.completed", "run.failed", "run.cancelled"})
 
 
@@ -44,12 +45,17 @@ class _Listener:
             self._batches.append(batch)
         self._wake.set()
 
-    async def next(self) -> Batch:
+    async def next(self, patience_seconds: float) -> Batch | None:
+        """The next batch; None when none has come for so long."""
         while not self._batches:
             if self.overrun:
                 raise SlowListener
             self._wake.clear()
-            await self._wake.wait()
+            try:
+                async with asyncio.timeout(patience_seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                return None
         return self._batches.popleft()
 
 
@@ -114,8 +120,8 @@ class EventHub:
     async def _live(self, listener: _Listener, last: int) -> AsyncIterator[Batch]:
         """Batches that follow on `last` without a gap; ends when the store has to be read."""
         while True:
-            batch = await listener.next()
-            if not batch.events or batch.events[0].seq > last + 1:
+            batch = await listener.next(_PATIENCE_SECONDS)
+            if batch is None or not batch.events or batch.events[0].seq > last + 1:
                 return
             if batch.events[-1].seq <= last:
                 continue

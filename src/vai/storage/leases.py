@@ -3,7 +3,7 @@
 import asyncio
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.sql import ClauseElement, ColumnElement
@@ -50,6 +50,7 @@ class _Statements:
             .where(live, _run.lease_owner == param("engine_id"))
             .returning(_run.id)
         )
+        self.held = db.compile(select(_run.id, _run.version).where(live, _run.lease_owner == param("engine_id")))
         at_once = or_(_run.status == "pending", _run.cancel_requested_at.is_not(None), _run.executing > 0)
         self.next_due = db.compile(
             select(func.min(case((at_once, _run.created_at), else_=_run.due_at))).where(
@@ -151,6 +152,11 @@ class Leases(StoreBase):
         for other in gone:
             sql.remove.run(connection, {"engine_id": other})
         sql.free_orphans.run(connection)
+
+    async def held(self, engine_id: str) -> Mapping[str, int]:
+        """The runs that it holds, each with its version."""
+        params = {"engine_id": engine_id}
+        return dict(await self._db.read(lambda c: self._lease_sql.held.all(c, params)))
 
     async def retire_engine(self, engine_id: str) -> None:
         """Give back all that it holds and remove its row."""

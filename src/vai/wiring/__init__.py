@@ -3,7 +3,7 @@
 from vai.definition import InvalidDefinition
 from vai.runs import InvalidInput
 from vai.wiring.once import RunOutcome, run_once
-from vai.wiring.serving import serve
+from vai.wiring.serving import serve, work
 from vai.wiring.system import CannotServe, System, clock, running
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "run_once",
     "running",
     "serve",
+    "work",
 ]

@@ -1,4 +1,4 @@
-"""`vai serve`: the API and an engine in one process, until a signal ends it."""
+"""`vai serve` and `vai worker`: the API with an engine, or either alone, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 import uvloop
@@ -27,6 +27,21 @@ def serve(settings: Settings) -> int:
     with contextlib.closing(listener):
         uvloop.run(_serve(settings, listener))
     return 0
+
+
+def work(settings: Settings) -> int:
+    """Drive runs without serving the API, until SIGTERM or SIGINT; the exit code. Raises CannotServe."""
+    _log_to_stderr(settings)
+    uvloop.run(_work(settings))
+    return 0
+
+
+async def _work(settings: Settings) -> None:
+    async with running(settings) as system:
+        stopped = asyncio.Event()
+        _stop_on_signals(system, stopped.set)
+        print(f"vai works, with its data in {settings.data_dir}", flush=True)
+        await stopped.wait()
 
 
 def _log_to_stderr(settings: Settings) -> None:
@@ -67,7 +82,15 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             server_header=False,
         )
         server = uvicorn.Server(config)
-        _stop_on_signals(system, server)
+
+        def finish() -> None:
+            # Open streams would keep the server from ending; their listeners resume by event number elsewhere.
+            end_streams(system.app)
+            server.should_exit = True
+
+        # uvicorn would take the signals for itself and stop the API first.
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+        _stop_on_signals(system, finish)
         with _telling_where(settings, listener):
             await server.serve(sockets=[listener])
 
@@ -90,29 +113,23 @@ def _telling_where(settings: Settings, listener: socket.socket) -> Iterator[None
                 told.unlink()
 
 
-def _stop_on_signals(system: System, server: uvicorn.Server) -> None:
-    """The first signal drains the engine while the API goes on answering; the second hurries it."""
+def _stop_on_signals(system: System, finish: Callable[[], None]) -> None:
+    """The first signal drains the engine, while the API goes on answering, and then finishes; the second hurries."""
     loop = asyncio.get_running_loop()
     draining: list[asyncio.Task[None]] = []
 
     async def drain() -> None:
-        if system.settings.engine:
-            await system.engine.stop()
-        # Open streams would keep the server from ending; their listeners resume by event number elsewhere.
-        end_streams(system.app)
-        server.should_exit = True
+        await system.engine.stop()
+        finish()
 
     def on_signal() -> None:
         if draining:
             system.engine.hurry()
             return
-        if system.engine.steps_at_work:
-            print(
-                f"waiting for {system.engine.steps_at_work} running steps; once more to hand them back now", flush=True
-            )
+        at_work = system.engine.steps_at_work
+        if at_work:
+            print(f"waiting for {at_work} running steps; once more to hand them back now", flush=True)
         draining.append(loop.create_task(drain()))
 
-    # uvicorn would take the signals for itself and stop the API first.
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)

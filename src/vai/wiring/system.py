@@ -8,9 +8,10 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from vai.access import Access
+from vai.access import Access, new_key
 from vai.actions import BadActions, registry
 from vai.api import Doors, create_app
 from vai.automations import Automations
@@ -114,12 +115,25 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
 
 
 async def _admin_key(settings: Settings, access: Access, tenant_id: str) -> None:
-    """The key that the CLI on this machine uses, made on the first start; readable by its owner alone."""
+    """The key that the CLI on this machine uses: made on the first start, readable by its owner alone.
+
+    The file counts: its key is also let into a database that does not know it yet, such as a second one.
+    """
     path = settings.data_dir / "admin.key"
-    if path.exists():
-        return
-    secret = await access.create_api_key(tenant_id, "admin")
-    # Created with its mode, so that there is no moment in which others could read it.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if not path.exists():
+        _write_once(path, new_key() + "\n")
+    secret = path.read_text().strip()
+    if not secret:
+        raise CannotServe(f"{path} is empty. Remove it, and a new key is made at the next start.")
+    await access.admit(secret, tenant_id, "admin")
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Make the file with its whole content and for its owner alone, unless another process was faster."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
+        file.write(text)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()

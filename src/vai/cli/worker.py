@@ -1,0 +1,38 @@
+"""`vai worker`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vai.cli.options import Actions, DatabaseUrl
+from vai.cli.starting import told
+from vai.settings import settings_from
+from vai.wiring import work
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def worker(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where this process keeps its data (VAI_DATA_DIR).", show_default=".vai")
+    ] = None,
+    database_url: DatabaseUrl = None,
+    actions: Actions = None,
+) -> None:
+    """Start an engine without the API, beside servers on one database.
+
+    Any number may share a database; one that dies is replaced by the others. SIGTERM or Ctrl-C stops it: running
+    steps are waited for; once more hands them back at once.
+    """
+    with told():
+        settings = settings_from(
+            os.environ,
+            data_dir=data_dir,
+            database_url=database_url,
+            actions=tuple(actions) if actions else None,
+            engine=True,
+        )
+        raise typer.Exit(work(settings))
