@@ -4,7 +4,7 @@ READY := .venv/.ready
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo serve test check bench docs
+.PHONY: help demo serve test check chaos bench docs
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ check: $(READY) ## check format, lint, types, rooms and the lock
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -p no:randomly tests/project/test_lock.py
+
+chaos: $(READY) ## break things on real processes, for some minutes, and prove that nothing was lost
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(READY) ## measure speed on this machine
 	@$(BIN)/python -m bench $(ARGS)

@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,54 @@ _NOBODY = 65534
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
+class Postgres:
+    """A server in a folder of its own, which listens on a socket there. Not started yet."""
+
+    def __init__(self, settings: Sequence[str] = NOT_DURABLE) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="vai-postgres-"))
+        self.url = f"postgresql://vai@/postgres?host={self.folder}"
+        self._call = _Caller(self.folder)
+        every = ("listen_addresses=", f"unix_socket_directories={self.folder}", *settings)
+        self._options = " ".join(f"-c {setting}" for setting in every)
+        self._call("initdb", "-A", "trust", "-U", "vai", "-E", "utf8", "--locale=C", "--no-sync", "-D", "data")
+
+    @property
+    def programs(self) -> Path:
+        """Where pg_dump and the others are."""
+        return self._call.programs
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections; also after it was killed."""
+        self._call("pg_ctl", "-w", "-D", "data", "-l", "log", "-o", self._options, "start")
+
+    def kill(self) -> None:
+        """kill -9 of its first process; the others notice and end."""
+        pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        ended = f"/proc/{pid}"
+        while os.path.exists(ended) and "postgres" in Path(ended, "comm").read_text():
+            os.sched_yield()
+
+    def stop(self) -> None:
+        """End it at once."""
+        self._call("pg_ctl", "-w", "-m", "immediate", "-D", "data", "stop")
+
+    def remove(self) -> None:
+        """End it, if it runs, and remove the folder."""
+        with suppress(RuntimeError):
+            self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 @contextmanager
 def postgres_server(settings: Sequence[str] = NOT_DURABLE) -> Iterator[str]:
-    """The URL of a running server that listens on a socket in a folder of its own; both are gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="vai-postgres-"))
-    call = _Caller(folder)
+    """The URL of a running server; it is gone afterwards."""
+    server = Postgres(settings)
     try:
-        call("initdb", "-A", "trust", "-U", "vai", "-E", "utf8", "--locale=C", "--no-sync", "-D", "data")
-        options = " ".join(
-            f"-c {setting}" for setting in ("listen_addresses=", f"unix_socket_directories={folder}", *settings)
-        )
-        call("pg_ctl", "-w", "-D", "data", "-l", "log", "-o", options, "start")
-        try:
-            yield f"postgresql://vai@/postgres?host={folder}"
-        finally:
-            call("pg_ctl", "-w", "-m", "immediate", "-D", "data", "stop")
+        server.start()
+        yield server.url
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
 
 
 class _Caller:
@@ -58,7 +90,7 @@ class _Caller:
             home = self._copy(root, home)
             os.chown(folder, _NOBODY, _NOBODY)
             self._options = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
-        self._programs = home / "bin"
+        self.programs = home / "bin"
 
     def _copy(self, root: Path, home: Path) -> Path:
         libraries = root.parent / f"{root.name}.libs"
@@ -68,7 +100,7 @@ class _Caller:
         return self._folder / home.relative_to(root.parent)
 
     def __call__(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), *arguments]
+        command = [str(self.programs / program), *arguments]
         with (self._folder / "output").open("ab") as output:
             done = subprocess.run(
                 command,

@@ -1,0 +1,149 @@
+"""The system under fault: a database, some vai processes, and someone who starts again what dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.chaos.proxy import Proxy
+from tests.postgres import Postgres, create_database
+from tests.serving import free_port
+
+ACTIONS = Path(__file__).with_name("actions.py")
+SETTINGS = {"VAI_LEASE_SECONDS": "2", "VAI_RENEW_SECONDS": "0.5", "VAI_POLL_SECONDS": "0.3", "VAI_DRAIN_SECONDS": "5"}
+
+
+class Node:
+    """One vai process, started anew as often as it dies. `url` is None for a worker."""
+
+    def __init__(self, folder: Path, name: str, database_url: str | None, *, serves: bool) -> None:
+        self.name = name
+        self.data_dir = folder / name
+        self.clock = folder / f"{name}.clock"
+        self.url = f"http://127.0.0.1:{free_port()}" if serves else None
+        self._log = folder / f"{name}.log"
+        command = ["serve", "--port", str(urlsplit(self.url).port)] if self.url else ["worker"]
+        command += ["--data-dir", str(self.data_dir), "--actions", str(ACTIONS)]
+        self._command = [*command, *(["--database-url", database_url] if database_url else [])]
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+
+    def start(self) -> None:
+        """Start the process."""
+        command = [sys.executable, "-m", "tests.chaos.process", str(self.clock), *self._command]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **SETTINGS})
+        self.starts += 1
+
+    @property
+    def is_alive(self) -> bool:
+        """True while its process runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is there."""
+        if self.process is not None and self.is_alive:
+            self.process.send_signal(number)
+
+    def end(self) -> None:
+        """kill -9, and wait until it is gone."""
+        if self.process is not None:
+            self.send(signal.SIGKILL)
+            self.process.wait(30)
+
+
+class Cluster:
+    """A context: everything is up inside, and gone afterwards."""
+
+    def __init__(self, folder: Path, database: str) -> None:
+        self.folder = folder
+        self.postgres = Postgres() if database == "postgresql" else None
+        self.proxy: Proxy | None = None
+        self.nodes: list[Node] = []
+        self._over = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise)
+
+    def __enter__(self) -> Self:
+        if self.postgres is None:
+            self.nodes = [Node(self.folder, "serve", None, serves=True)]
+        else:
+            self.postgres.start()
+            url = create_database(self.postgres.url)
+            self.proxy = Proxy(f"{self.postgres.folder}/.s.PGSQL.5432")
+            through = f"postgresql://vai@127.0.0.1:{self.proxy.port}{urlsplit(url).path}"
+            names = (("one", True), ("two", True), ("worker", False))
+            self.nodes = [Node(self.folder, name, through, serves=serves) for name, serves in names]
+        # One after the other: the first makes the tables and the key.
+        for node in self.nodes:
+            node.start()
+            self.wait_until_up([node])
+            self._share_key(node)
+        self._supervisor.start()
+        return self
+
+    def _share_key(self, node: Node) -> None:
+        key = self.nodes[0].data_dir / "admin.key"
+        for other in self.nodes:
+            other.data_dir.mkdir(mode=0o700, exist_ok=True)
+            if other is not node and not (other.data_dir / "admin.key").exists():
+                (other.data_dir / "admin.key").write_text(key.read_text())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._supervisor.is_alive():
+            self._supervisor.join()
+        for node in self.nodes:
+            node.send(signal.SIGCONT)
+            node.end()
+        if self.proxy is not None:
+            self.proxy.close()
+        if self.postgres is not None:
+            self.postgres.remove()
+
+    def _supervise(self) -> None:
+        while not self._over.wait(0.1):
+            for node in self.nodes:
+                if not node.is_alive:
+                    node.start()
+
+    @property
+    def servers(self) -> Sequence[Node]:
+        """The nodes that answer over HTTP."""
+        return [node for node in self.nodes if node.url is not None]
+
+    def client(self, node: Node) -> httpx.Client:
+        """An HTTP client of a server, with the admin key."""
+        key = (self.nodes[0].data_dir / "admin.key").read_text().strip()
+        return httpx.Client(base_url=f"{node.url}/api/v1", headers={"X-API-Key": key}, timeout=20)
+
+    def wait_until_up(self, nodes: Sequence[Node], seconds: float = 60) -> None:
+        """Wait until these servers answer."""
+        pause = threading.Event()
+        for node in nodes:
+            for _ in range(int(seconds / 0.05)):
+                if node.url is None or _answers(node.url):
+                    break
+                pause.wait(0.05)
+            else:
+                raise RuntimeError(
+                    f"{node.name} does not answer: {(self.folder / f'{node.name}.log').read_text()[-1500:]}"
+                )
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
+    return False
