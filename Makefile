@@ -12,7 +12,7 @@ help: ## show this list
 demo: $(READY) ## run the example automations on real flight data, start to end
 	@./examples/demo $(ARGS)
 
-serve: $(READY) ## start the API, the console and an engine in one process
+serve: $(READY) ## start the API and an engine in one process
 	@$(BIN)/vai serve $(ARGS)
 
 test: $(READY) ## run the whole test suite in random order (ARGS="tests/domain -x")

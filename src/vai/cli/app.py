@@ -24,7 +24,7 @@ class _Entry(NamedTuple):
 
 
 _ENTRIES = {
-    "serve": _Entry("vai.cli.serve", "Start the server: API, console and an engine in one process."),
+    "serve": _Entry("vai.cli.serve", "Start the server: the API and an engine in one process."),
     "worker": _Entry("vai.cli.worker", "Start an engine without the API, beside servers on one database."),
     "run": _Entry("vai.cli.run", "Run an automation from a file, here and now, without a server."),
     "automations": _Entry("vai.cli.automations", "Define automations: apply, list, show, publish, validate, delete."),

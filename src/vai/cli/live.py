@@ -49,7 +49,7 @@ class StepLine:
     def _wait(self, now: float) -> str:
         seconds = round((self.due_at or now) - now)
         if seconds < 1:
-            return "now"
+            return "in under 1 s" if (self.due_at or now) > now else "now"
         return f"in {seconds} s" if seconds < 60 else f"in {duration(seconds)}"
 
 

@@ -25,7 +25,9 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow the run; the 
 def start(
     automation: Annotated[str, typer.Argument(metavar="NAME_OR_ID", help=AUTOMATION_HELP, show_default=False)],
     input: Input = None,
-    key: Annotated[str | None, typer.Option(help="Concurrency key: runs of one key do not overlap.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Concurrency key: kept with the run and shown; it holds nothing back yet.")
+    ] = None,
     version: Annotated[int | None, typer.Option(min=1, help="Which version.", show_default="the active one")] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key again answers the same run, and starts none.")

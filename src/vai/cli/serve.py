@@ -31,7 +31,7 @@ def serve(
         bool | None, typer.Option("--engine/--no-engine", help="Drive runs in this process too (VAI_ENGINE).")
     ] = None,
 ) -> None:
-    """Start the server: API, console and an engine in one process.
+    """Start the server: the API and an engine in one process.
 
     On its first start it makes the database and an API key for this machine, in the data folder. SIGTERM or Ctrl-C
     stops it: running steps are waited for; once more hands them back at once.

@@ -121,6 +121,9 @@ def _condition(expression: Expression | None) -> Condition | None:
     return None if expression is None else lambda state: expression.is_true(Scope(state))
 
 
+_OWN = " For functions of your own, name their file with --actions."
+
+
 def _check_kinds(written: list[Written], actions: Actions | None, faults: Faults) -> tuple[Fault, ...]:
     """Check each definition against its kind; answers a note for each kind that is not installed here."""
     notes: list[Fault] = []
@@ -134,7 +137,7 @@ def _check_kinds(written: list[Written], actions: Actions | None, faults: Faults
         action = known.get(kind)
         if action is None:
             end = faults.suggest(kind, known)
-            faults.add((*step.loc, "kind"), f"There is no kind {shown(kind)}.{end}", "unknown_kind")
+            faults.add((*step.loc, "kind"), f"There is no kind {shown(kind)}.{end or _OWN}", "unknown_kind")
             continue
         for fault in action.check(step.raw.get("definition", {})):
             faults.add((*step.loc, "definition", *fault.loc), fault.msg, fault.type)

@@ -69,7 +69,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
 def _prepare(settings: Settings) -> tuple[Store, Actions]:
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        actions = registry(settings.actions, data_dir=settings.data_dir)
+        actions = registry(settings.actions, data_dir=settings.data_dir, max_processes=settings.max_processes)
     except OSError as error:
         raise CannotServe(f"The data folder {settings.data_dir} cannot be used: {error.strerror}.") from error
     except BadActions as reason:
