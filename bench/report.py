@@ -39,12 +39,12 @@ def _machine(machine: Mapping[str, Any]) -> str:
 
 
 def _lines(measured: Mapping[str, Any], number: int) -> list[str]:
-    bare = medians(measured["bare"])
     found = []
     for figure in FIGURES:
         passes = measured["passes"].get(figure.workload)
         if passes and not (number == 0 and figure.name.startswith("database_")):
-            found.append(_line(figure, passes, bare, figure.aims[number]))
+            bare = measured["bare"].get(figure.workload)
+            found.append(_line(figure, passes, medians(bare) if bare else {}, figure.aims[number]))
     return found
 
 

@@ -1,4 +1,5 @@
-"""Runs the chosen workloads on the chosen databases, with the bare limits before and after them."""
+"""Runs the chosen workloads on the chosen databases, with a pass of the bare limits after each pass beside which they
+stand: what disturbs the machine then disturbs both."""
 
 import contextlib
 import itertools
@@ -14,6 +15,7 @@ from typing import Any
 
 from bench import limits, stored
 from bench.client import publish
+from bench.figures import FIGURES
 from bench.postgres import Postgres, postgres
 from bench.server import Server, serving
 from bench.shapes import chain
@@ -22,6 +24,7 @@ from bench.workloads import w1_diamond, w2_chain, w3_wide, w4_start, w5_listener
 
 WORKLOADS = ("W1", "W2", "W3", "W4", "W5")
 DATABASES = ("sqlite", "postgres")
+WITH_LIMITS = frozenset(figure.workload for figure in FIGURES if figure.bare)
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ QUICK = Sizes(passes=2, starts=1, list_requests=50, listener_events=10)
 
 @dataclass
 class Measured:
-    """What came out on one database: the passes of each workload, and the passes of its bare limits."""
+    """What came out on one database: the passes of each workload, and of the bare limits taken between them."""
 
     database: str
     passes: dict[str, list[Figures]] = field(default_factory=dict)
-    bare: list[Figures] = field(default_factory=list)
+    bare: dict[str, list[Figures]] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Place:
     folder: Path
     cluster: Postgres | None
     count: int = 0
+    bare_url: str = ""
 
     def new(self) -> tuple[Path, str | None]:
         """A new data folder and, on PostgreSQL, the URL of a new database."""
@@ -74,7 +78,8 @@ class Place:
         shape = (sizes.w1_runs, sizes.w2_chains, sizes.w3_width)
         if self.cluster is None:
             return limits.bare_sqlite(self.folder, *shape)
-        return limits.bare_postgres(self.cluster.new_database(), *shape)
+        self.bare_url = self.bare_url or self.cluster.new_database()
+        return limits.bare_postgres(self.bare_url, *shape)
 
 
 def run(databases: Sequence[str], only: Sequence[str], sizes: Sizes, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -120,11 +125,11 @@ def _on(database: str, place: Place, only: Sequence[str], sizes: Sizes, tell: Ca
         parts.append(_starts(place, sizes))
     if "W5" in only:
         parts.append(_reads(place, sizes))
-    measured.bare += [place.bare(sizes) for _ in range(sizes.passes)]
     for name, figures in itertools.chain(*parts):
         tell(f"{database} {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
         measured.passes.setdefault(name, []).append(figures)
-    measured.bare += [place.bare(sizes) for _ in range(sizes.passes)]
+        if name in WITH_LIMITS:
+            measured.bare.setdefault(name, []).append(place.bare(sizes))
     return measured
 
 
