@@ -82,12 +82,14 @@ def test_the_normalised_config_is_complete_and_means_the_same():
         "timeoutSeconds": None,
         "graceSeconds": 10.0,
         "onInterrupt": "retry",
+        "runsOn": None,
     }
     assert parse(definition.normalised, KINDS).normalised == definition.normalised
 
 
 def test_null_counts_as_not_given():
-    fields = ("name", "definition", "dependsOn", "if", "runWhen", "retry", "timeoutSeconds", "onInterrupt", "forEach")
+    fields = ("name", "definition", "dependsOn", "if", "runWhen", "retry", "timeoutSeconds", "onInterrupt")
+    fields += ("runsOn", "forEach")
     normalised = parse(steps(noop("a", **dict.fromkeys(fields))), KINDS).normalised
     assert normalised == parse(steps(noop("a")), KINDS).normalised
 
@@ -165,6 +167,11 @@ SENTENCES = [
         steps(noop("A b")),
         ("steps", 0, "key"),
         "A key is made of small letters, digits and underscores, and begins with a letter.",
+    ),
+    (
+        steps(noop("a", runsOn="GPU 1")),
+        ("steps", 0, "runsOn"),
+        "A label is made of small letters, digits, underscores, dots and dashes.",
     ),
     (steps(noop("a"), noop("a")), ("steps", 1, "key"), "There is another step with the key 'a'."),
     (

@@ -5,8 +5,8 @@ import pytest
 from tests.domain.world import BEGINNING, a_run, step
 from vai.domain import commands as c
 from vai.domain import events as e
-from vai.domain.decide import MAX_INTERRUPTS
 from vai.domain.ids import interrupt_decision_id
+from vai.domain.interrupts import MAX_INTERRUPTS
 from vai.domain.state import Result
 from vai.domain.status import OnInterrupt, RunStatus, StepStatus
 
@@ -81,6 +81,38 @@ def test_a_run_that_was_handed_back_is_due_at_once() -> None:
 
 def test_handing_back_a_run_in_which_nothing_is_at_work_changes_nothing() -> None:
     assert a_run(step("a")).do(c.HandBack()) == ()
+
+
+# --- one step alone, whose worker is gone ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["engine_lost", "engine_stopped"])
+def test_a_step_that_reports_an_interrupt_runs_again_and_leaves_the_others_at_work(reason: str) -> None:
+    world = a_run(step("a"), step("b")).start()
+    assert types(world.report(c.Interrupted("a", 1, reason=reason))) == ["step.interrupted", "step.started"]
+    assert (world.step("a").tries, world.step("a").interrupts, world.step("b").tries) == (2, 1, 1)
+    assert world.report(c.Interrupted("a", 1)) == (), "the report of an execution that is over"
+
+
+def test_a_step_that_its_workers_die_of_again_and_again_fails() -> None:
+    world = a_run(step("a"), step("b")).start()
+    for number in range(1, MAX_INTERRUPTS + 1):
+        world.report(c.Interrupted("a", number))
+    assert world.statuses() == {"a": "failed", "b": "running"}
+
+
+def test_stopping_workers_does_not_count_against_a_step() -> None:
+    world = a_run(step("a")).start()
+    for number in range(1, MAX_INTERRUPTS + 2):
+        world.report(c.Interrupted("a", number, reason="engine_stopped"))
+    assert world.step("a").tries == MAX_INTERRUPTS + 2
+
+
+def test_an_interrupted_step_of_a_run_that_stops_is_cancelled() -> None:
+    world = a_run(step("a")).start()
+    world.do(c.Cancel())
+    world.report(c.Interrupted("a", 1))
+    assert world.statuses() == {"a": "cancelled"}
 
 
 # --- onInterrupt: ask --------------------------------------------------------------------------------------

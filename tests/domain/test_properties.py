@@ -118,6 +118,7 @@ class AnyRun(RuleBasedStateMachine):
             st.builds(c.Failed, **of, error=st.sampled_from([BROKEN, FLAKY])),
             st.builds(c.Failed, **of, error=st.just(FLAKY), retry_after_seconds=st.just(2.0)),
             st.builds(c.Stopped, **of),
+            st.builds(c.Interrupted, **of, reason=st.sampled_from(["engine_lost", "engine_stopped"])),
             st.builds(c.Waits, **of, until=st.sampled_from([0, now - 5, now, now + 4_000, now + 9_000])),
             st.builds(c.AwaitsChild, **of, child_run_id=st.just("child")),
             st.builds(c.AwaitsDecision, **of, decision_id=st.just("decision")),

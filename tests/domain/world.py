@@ -8,10 +8,11 @@ import msgspec
 
 from vai.domain import commands as c
 from vai.domain import events as e
-from vai.domain.decide import MAX_INTERRUPTS, Transition, decide, transition
+from vai.domain.decide import Transition, decide, transition
 from vai.domain.events import data_of, event_of
 from vai.domain.evolve import evolve
 from vai.domain.graph import Graph, StepSpec
+from vai.domain.interrupts import MAX_INTERRUPTS
 from vai.domain.refusals import Refusal
 from vai.domain.state import RunContext, RunState, StepError, StepState, initial_state, restore_state
 from vai.domain.status import RunStatus, RunWhen, SkipReason, StepStatus

@@ -9,7 +9,7 @@ from tests.storage.samples import NOW, Tenant, accept, change, held_writer, land
 from vai.domain.events import RunStarted, StepCompleted, StepProgress
 from vai.domain.state import Result
 from vai.domain.status import RunStatus, StepStatus
-from vai.ports import AlreadyExists, Conflict, Landed, RunFilter, StoredEvent
+from vai.ports import AlreadyExists, ArtifactRecord, Conflict, Landed, RunFilter, StoredEvent
 from vai.storage.store import SqlStore
 
 
@@ -125,6 +125,30 @@ async def test_event_numbers_have_no_gaps_under_many_committers(store: SqlStore,
         assert current is not None
         assert [event.seq for event in stored] == list(range(1, current.event_seq + 1))
         assert heard[run.id] == list(stored[1:])  # in their order, each once, as stored
+
+
+async def test_without_a_lease_an_append_lands_only_where_nobody_holds_the_run(store: SqlStore, tenant: Tenant) -> None:
+    await store.register_engine("me", 60)
+    held = await accept(store, tenant, lease_owner="me")
+    assert not await store.append(held.id, None, 1, [log()])
+    run = await accept(store, tenant)
+    assert await store.append(run.id, None, 1, [log("1"), log("2")])
+    assert not await store.append(run.id, None, 2, [log("of another attempt")])
+    await land(store, change(run, status=RunStatus.COMPLETED))
+    assert not await store.append(run.id, None, 1, [log("after its end")])
+    assert [event.type for event in await store.events(run.id)] == ["run.created", "step.log", "step.log"]
+
+
+async def test_an_artifact_can_be_kept_before_the_change_that_names_it(store: SqlStore, tenant: Tenant) -> None:
+    run = await accept(store, tenant)
+    artifact = ArtifactRecord(new_id(), tenant.id, run.id, new_id(), "json", 14, NOW)
+    await store.save_artifact(artifact, '{"whole":true}')
+    preview = Result({"preview": "…"}, True, artifact.id)
+    await land(store, change(run, steps=[step(status=StepStatus.COMPLETED, completed_at=NOW, result=preview)]))
+    assert await store.artifact(tenant.id, artifact.id) == (artifact, '{"whole":true}')
+    loaded = await store.load(run.id)
+    assert loaded is not None
+    assert loaded.steps[0].state.result == Result({"whole": True}, True, artifact.id)
 
 
 async def test_append_changes_no_version_and_keeps_the_last_progress(store: SqlStore, tenant: Tenant) -> None:

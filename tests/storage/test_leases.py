@@ -85,6 +85,39 @@ async def test_what_can_be_claimed(
     assert not await store.claim_run(engine, run.id)
 
 
+@pytest.mark.parametrize("served", [("local",), ("dag",), ("local", "dag")])
+async def test_an_engine_claims_what_it_serves(
+    store: SqlStore, tenant: Tenant, engine: str, served: tuple[str, ...]
+) -> None:
+    runs = {name: (await accept(store, tenant, orchestrator_type=name)).id for name in ("local", "dag")}
+    assert await store.claim(engine, 10, served) == [runs[name] for name in served]
+
+
+async def test_runs_that_nobody_holds_are_listed_in_turn(store: SqlStore, tenant: Tenant, engine: str) -> None:
+    first, second, third = [await accept(store, tenant) for _ in range(3)]
+    await accept(store, tenant, orchestrator_type="local")
+    await accept(store, tenant, lease_owner=engine)
+    over = await accept(store, tenant)
+    await land(store, change(over, status=RunStatus.COMPLETED))
+    await land(store, change(second, due_at=2**42))
+    assert await store.unheld("dag", NOW - 1, "", 10) == []
+    found = await store.unheld("dag", NOW, "", 2)
+    assert [(run.run_id, run.version, run.is_due) for run in found] == [(first.id, 1, True), (second.id, 2, False)]
+    assert (found[0].tenant_id, found[0].automation_id) == (tenant.id, tenant.automation_id)
+    assert [run.run_id for run in await store.unheld("dag", NOW, second.id, 2)] == [third.id]
+
+
+async def test_one_run_is_looked_up_if_nobody_holds_it(store: SqlStore, tenant: Tenant, engine: str) -> None:
+    run, held = await accept(store, tenant), await accept(store, tenant, lease_owner=engine)
+    found = await store.unheld_run("dag", run.id)
+    assert found is not None
+    assert found.run_id == run.id
+    assert await store.unheld_run("local", run.id) is None
+    assert await store.unheld_run("dag", held.id) is None
+    await land(store, change(run, status=RunStatus.COMPLETED))
+    assert await store.unheld_run("dag", run.id) is None
+
+
 async def test_a_release_makes_a_due_run_claimable_again(store: SqlStore, tenant: Tenant, engine: str) -> None:
     run = await accept(store, tenant, lease_owner=engine)
     assert await store.next_due() is None

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 MAX_STEPS = 10_000
 MAX_SECONDS = 10 * 366 * 86_400.0  # ten years
 KEY_PATTERN = r"^[a-z][a-z0-9_]*$"
+LABEL_PATTERN = r"^[a-z0-9][a-z0-9_.-]*$"
 
 
 class Shape(BaseModel):
@@ -40,6 +41,9 @@ class Work(Shape):
     grace_seconds: float = Field(default=10.0, ge=0, le=MAX_SECONDS, description="Time to stop before it is killed")
     on_interrupt: Literal["retry", "fail"] = Field(
         default="retry", description="What becomes of it when its engine died in the middle of it"
+    )
+    runs_on: str | None = Field(
+        default=None, pattern=LABEL_PATTERN, max_length=64, description="The label of the workers that may execute it"
     )
 
 

@@ -177,6 +177,7 @@ def _spec(one: _Compiled, links: Links) -> StepSpec:
         timeout_seconds=step.timeout_seconds,
         grace_seconds=step.grace_seconds,
         on_interrupt=OnInterrupt(step.on_interrupt),
+        runs_on=step.runs_on,
     )
 
 
@@ -203,4 +204,5 @@ def _normalised_step(step: Step, links: Links) -> dict[str, Any]:
         "timeoutSeconds": step.timeout_seconds,
         "graceSeconds": step.grace_seconds,
         "onInterrupt": step.on_interrupt,
+        "runsOn": step.runs_on,
     }

@@ -40,6 +40,12 @@ class Stopped(Report, frozen=True):
     """It was stopped because the run stops."""
 
 
+class Interrupted(Report, frozen=True):
+    """The worker that ran it is gone (`engine_lost`) or was stopped (`engine_stopped`): the step's rule decides."""
+
+    reason: str = "engine_lost"
+
+
 class Waits(Report, frozen=True):
     """It waits until a point in time and then completes with `result`."""
 

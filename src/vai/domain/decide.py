@@ -12,14 +12,12 @@ from vai.domain import events as e
 from vai.domain.deciding import Deciding
 from vai.domain.evolve import Draft
 from vai.domain.ids import interrupt_decision_id
+from vai.domain.interrupts import interrupt
 from vai.domain.refusals import AlreadyResolved
 from vai.domain.reports import take_due, take_report
 from vai.domain.retry import plan_retry, rerun_keys
-from vai.domain.state import Instant, Result, RunState, StepError, StepState
-from vai.domain.status import OnInterrupt, RunStatus, StepStatus
-
-MAX_INTERRUPTS = 5
-"""A step whose engine dies this often in one attempt is taken to be the cause, and fails."""
+from vai.domain.state import Instant, Result, RunState, StepError
+from vai.domain.status import RunStatus, StepStatus
 
 
 class Transition(NamedTuple):
@@ -81,23 +79,7 @@ def _hand_back(deciding: Deciding, _: c.HandBack) -> None:
 def _interrupt(deciding: Deciding, reason: str) -> None:
     for step in list(deciding.draft.steps.values()):
         if step.is_executing:
-            deciding.emit(e.StepInterrupted(deciding.now, step.key, reason))
-            _after_interrupt(deciding, deciding.draft.steps[step.key], reason)
-
-
-def _after_interrupt(deciding: Deciding, step: StepState, reason: str) -> None:
-    draft = deciding.draft
-    rule = draft.graph.steps[step.key].on_interrupt
-    if draft.is_stopping:
-        deciding.cancel(step.key)
-    elif rule is OnInterrupt.FAIL:
-        deciding.fail(step.key, StepError("interrupted", "Its engine went away in the middle of it."))
-    elif reason == "engine_lost" and step.interrupts >= MAX_INTERRUPTS:
-        message = f"Its engine went away in the middle of it {step.interrupts} times."
-        deciding.fail(step.key, StepError("interrupted", message))
-    elif rule is OnInterrupt.ASK:
-        decision_id = interrupt_decision_id(draft.origin.id, step)
-        deciding.emit(e.StepAwaitingApproval(deciding.now, step.key, decision_id))
+            interrupt(deciding, step.key, reason)
 
 
 # --- commands of people and of other runs: they free steps, but start none ---------------------------------

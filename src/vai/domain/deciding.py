@@ -40,6 +40,10 @@ class Deciding:
         if self.draft.free:
             self._ready.extend(key for key, step in self.draft.steps.items() if step.is_free)
 
+    def note(self, key: str) -> None:
+        """The step may be free: look at it when moving what is free."""
+        self._ready.append(key)
+
     def fail(self, key: str, error: StepError) -> None:
         """End a step as failed; with failFast, and the run with it."""
         self.end(e.StepFailed(self.now, key, error))

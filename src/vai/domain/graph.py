@@ -51,6 +51,7 @@ class StepSpec(msgspec.Struct, frozen=True):
     timeout_seconds: float | None = None
     grace_seconds: float = 10.0
     on_interrupt: OnInterrupt = OnInterrupt.RETRY
+    runs_on: str | None = None  # the label of the machines that may execute it; None: any
 
 
 class Graph(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from vai.domain import commands as c
 from vai.domain import events as e
 from vai.domain.backoff import may_retry, next_attempt_at
 from vai.domain.deciding import Deciding
+from vai.domain.interrupts import interrupt
 from vai.domain.state import Result, StepError, StepState, run_limit_at
 from vai.domain.status import SkipReason, StepStatus
 
@@ -73,6 +74,11 @@ def _stopped(deciding: Deciding, step: StepState, _: c.Stopped) -> None:
         deciding.fail(step.key, error)
 
 
+def _interrupted(deciding: Deciding, step: StepState, report: c.Interrupted) -> None:
+    interrupt(deciding, step.key, report.reason)
+    deciding.note(step.key)
+
+
 def _waits(deciding: Deciding, step: StepState, report: c.Waits) -> None:
     _suspend(deciding, e.StepWaiting(deciding.now, step.key, report.until, report.result))
 
@@ -96,6 +102,7 @@ _REPORTS: dict[type[c.Report], Callable[[Deciding, StepState, Any], None]] = {
     c.Completed: _completed,
     c.Failed: _failed,
     c.Stopped: _stopped,
+    c.Interrupted: _interrupted,
     c.Waits: _waits,
     c.AwaitsChild: _awaits_child,
     c.AwaitsDecision: _awaits_decision,

@@ -14,7 +14,7 @@ from typing import Any
 from vai.domain import commands as c
 from vai.domain import events as e
 from vai.domain.decide import Transition, transition
-from vai.domain.graph import ExpressionFailed
+from vai.domain.graph import ExpressionFailed, StepSpec
 from vai.domain.state import RunState, StepError
 from vai.domain.status import RunStatus
 from vai.execution import Execution, Hold, Journal, StepContext, change_of, resolved
@@ -26,6 +26,7 @@ _log = logging.getLogger("vai.engine")
 JOURNAL_SECONDS = 0.1  # how long lines gather before they are committed by themselves
 PARK_MS = 10_000  # a run that waits longer than this, with nothing at work, is put down and picked up when due
 _RETRY_SECONDS = 1.0  # between attempts while the database cannot be written
+_LAST_SECONDS = 6.0  # for what is at work to end when the run is handed back; a killed child is reaped in less
 
 
 class LeaseLost(Exception):
@@ -41,6 +42,7 @@ class Tools:
     door: Door
     actions: Actions
     clock: Clock
+    labels: frozenset[str] = frozenset()  # the `runsOn` labels whose steps are executed here
 
 
 class Driver:
@@ -121,11 +123,10 @@ class Driver:
             await self._reload()
         decided = transition(self._state, command, self._tools.clock())
         lines = self._journal.take()
-        if isinstance(command, c.HandBack) or self._may_rest(decided.state):
-            await self._commit(command, decided, lines, release=True)
-            return True
-        if decided.events:
-            await self._commit(command, decided, lines, release=False)
+        release = isinstance(command, c.HandBack) or self._may_rest(decided.state)
+        if release or decided.events:
+            if await self._commit(command, decided, lines, release=release):
+                return True
         elif lines:
             await self._append(lines)
         self._follow_state()
@@ -151,10 +152,12 @@ class Driver:
         return c.HandBack()
 
     async def _end_executions(self) -> None:
-        executions = list(self._executions.values())
+        tasks = [execution.task for execution in self._executions.values()]
         self.abandon()
         self._executions.clear()
-        await asyncio.gather(*(execution.task for execution in executions), return_exceptions=True)
+        if tasks:
+            # Not `gather`, and not for ever: an action may swallow even its cancellation.
+            await asyncio.wait(tasks, timeout=_LAST_SECONDS)
 
     async def _something_to_do(self) -> None:
         if not self._inbox and not self._stale and not self._handing_back:
@@ -163,8 +166,9 @@ class Driver:
 
     # --- commits -------------------------------------------------------------------------------------------
 
-    async def _commit(self, command: c.Command, decided: Transition, lines: list[e.Event], *, release: bool) -> None:
-        """Make the transition durable and then act on it. When somebody was faster, decide again on what is now."""
+    async def _commit(self, command: c.Command, decided: Transition, lines: list[e.Event], *, release: bool) -> bool:
+        """Make the transition durable and then act on it. When somebody was faster, decide again on what is now:
+        whether the run is let go, which is the answer, is then decided again too."""
         while True:
             change = change_of(decided, lines, Hold(self._owner, self._version, release), self._tools.clock())
             outcome = await self._written(change)
@@ -175,9 +179,10 @@ class Driver:
             decided = transition(self._state, command, self._tools.clock())
             release = isinstance(command, c.HandBack) or self._may_rest(decided.state)
             if not (decided.events or lines or release):
-                return
+                return False
         self._state, self._version = decided.state, outcome.version
         self._act(decided.events)
+        return release
 
     async def _written(self, change: RunChange) -> Any:
         """Commit, and wait for the database as long as it takes: what was reported must not be lost."""
@@ -237,12 +242,24 @@ class Driver:
     def _execute(self, key: str, definition: Any) -> None:
         spec = self._state.graph.steps[key]
         context = StepContext(self._state, spec, self._journal, self._loop)
-        if isinstance(definition, ExpressionFailed):
-            error = StepError("expression_failed", str(definition), False, definition.details)
+        error = self._why_not(spec, definition)
+        if error is not None:
             self._receive(c.Failed(key, context.try_number, error, attempt=context.attempt))
             return
         action = self._tools.actions.get(spec.kind)
         self._executions[key] = Execution(action, spec, definition, context, self._receive)
+
+    def _why_not(self, spec: StepSpec, definition: Any) -> StepError | None:
+        """Why the step cannot be executed here, if it cannot."""
+        if isinstance(definition, ExpressionFailed):
+            return StepError("expression_failed", str(definition), False, definition.details)
+        if spec.runs_on is None or spec.runs_on in self._tools.labels:
+            return None
+        message = (
+            f"The step runs on {spec.runs_on!r}, and the engine that drives its run does not have that label. "
+            f"Start every engine with VAI_WORKER_LABELS={spec.runs_on}, or let Temporal carry dag runs."
+        )
+        return StepError("no_worker", message)
 
     def _receive(self, report: c.Report) -> None:
         self._executions.pop(report.key, None)

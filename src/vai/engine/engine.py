@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 
 from vai.domain.status import RunStatus
 from vai.engine.driver import Driver, Tools
-from vai.ports import Actions, Clock, Store, StoredEvent, StoreUnavailable
+from vai.ports import ORCHESTRATORS, Actions, Clock, Store, StoredEvent, StoreUnavailable
 from vai.runs import Door, NotFound
 
 _log = logging.getLogger("vai.engine")
@@ -33,6 +33,8 @@ class EngineSettings:
     poll_seconds: float = 1.0  # how often to look for work that nobody announced
     drain_seconds: float = 120.0  # what running steps are given at SIGTERM
     max_runs: int = 2_000  # held at once
+    orchestrators: Sequence[str] = ORCHESTRATORS  # whose runs it drives
+    labels: Sequence[str] = ()  # the `runsOn` labels whose steps it executes
 
 
 class Engine:
@@ -43,8 +45,8 @@ class Engine:
     ) -> None:
         self.id = str(uuid7())
         self._store = store
-        self._tools = Tools(self.id, store, door, actions, clock)
         self._settings = settings or EngineSettings()
+        self._tools = Tools(self.id, store, door, actions, clock, frozenset(self._settings.labels))
         self._drivers: dict[str, Driver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
@@ -109,7 +111,7 @@ class Engine:
     def place(self, orchestrator: str) -> str | None:
         """The lease owner of a run that is accepted in this process, or None when it takes no more."""
         has_room = self._claiming and len(self._drivers) < self._settings.max_runs
-        return self.id if has_room and orchestrator in ("local", "dag") else None
+        return self.id if has_room and orchestrator in self._settings.orchestrators else None
 
     def _on_commit(self, run_id: str, status: RunStatus | None, events: Sequence[StoredEvent]) -> None:
         driver = self._drivers.get(run_id)
@@ -118,7 +120,7 @@ class Engine:
             driver.others_committed()
         if not self._claiming:
             return
-        if events and events[0].type == "run.created":
+        if self._tools.door.is_handing_over(run_id):
             self._take(run_id)
         elif (not events and driver is None) or any(event.type in _CALLS_FOR_ENGINE for event in events):
             self._look.set()
@@ -137,6 +139,8 @@ class Engine:
                 await self._claim_some()
             except StoreUnavailable as reason:
                 _log.warning("cannot look for runs: %s", reason)
+            except Exception:
+                _log.exception("cannot look for runs")  # a defect of ours; without this chore nothing would run
 
     async def _look_after_held(self) -> None:
         """Hear of what others did to our runs although no notification came, and drive what nobody drives."""
@@ -152,7 +156,7 @@ class Engine:
         if room <= 0:
             return
         batch = min(room, 100)
-        claimed = await self._store.claim(self.id, batch)
+        claimed = await self._store.claim(self.id, batch, self._settings.orchestrators)
         for run_id in claimed:
             self._take(run_id)
         if len(claimed) == batch:
@@ -212,18 +216,20 @@ class Engine:
             await asyncio.sleep(self._settings.renew_seconds)
             try:
                 kept = await self._store.renew(self.id, self._settings.lease_seconds)
+                if not kept:
+                    _log.warning("this engine was taken for dead; it lets go of its runs and begins anew")
+                    await self._begin_anew()
             except StoreUnavailable as reason:
                 _log.warning("the lease could not be renewed: %s", reason)
-                continue
-            if not kept:
-                _log.warning("this engine was taken for dead; it lets go of its runs and begins anew")
-                await self._begin_anew()
+            except Exception:
+                _log.exception("the lease could not be renewed")  # a defect of ours; the next attempt may do
 
     async def _begin_anew(self) -> None:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        # A new id: what the old one held and nobody has taken yet is found by the next claim.
+        # A new id: what the old one held and nobody has taken yet is found by the next claim. Should it not be
+        # registered now, the next renewal finds it unknown and comes here again.
         self.id = str(uuid7())
         self._tools = replace(self._tools, owner=self.id)
         await self._store.register_engine(self.id, self._settings.lease_seconds)

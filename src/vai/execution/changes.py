@@ -17,11 +17,13 @@ from vai.ports import RunChange, StepWrite
 
 
 class Hold(NamedTuple):
-    """What guards an engine's change: who it is, the run's version it knows, and whether it lets the run go."""
+    """What guards a driver's change: the engine that holds the run (None: nobody does), the run's version it knows,
+    and whether it lets the run go."""
 
-    owner: str
+    owner: str | None
     version: int
     release: bool
+    kept: frozenset[str] = frozenset()  # artifacts that are stored already
 
 
 def change_of(decided: Transition, lines: Sequence[e.Event], hold: Hold, now: Instant) -> RunChange:
@@ -32,7 +34,7 @@ def change_of(decided: Transition, lines: Sequence[e.Event], hold: Hold, now: In
         expected_version=hold.version,
         state=state,
         events=[*lines, *map(stored_event, decided.events)],
-        steps=_step_writes(decided),
+        steps=_step_writes(decided, hold.kept),
         now=now,
         due_at=state.due_at(),
         lease_owner=hold.owner,
@@ -48,14 +50,14 @@ def resolved(state: RunState, key: str) -> Any:
         return failure
 
 
-def _step_writes(decided: Transition) -> list[StepWrite]:
+def _step_writes(decided: Transition, kept: frozenset[str]) -> list[StepWrite]:
     state = decided.state
     keys = dict.fromkeys(event.step_key for event in decided.events if event.step_key is not None)
     started = {event.key for event in decided.events if isinstance(event, e.StepStarted)}
-    return [_step_write(state, key, key in started) for key in keys]
+    return [_step_write(state, key, key in started, kept) for key in keys]
 
 
-def _step_write(state: RunState, key: str, started: bool) -> StepWrite:
+def _step_write(state: RunState, key: str, started: bool, kept: frozenset[str]) -> StepWrite:
     step, spec = state.steps[key], state.graph.steps[key]
     definition = resolved(state, key) if started else msgspec.UNSET
     if isinstance(definition, ExpressionFailed):
@@ -64,4 +66,5 @@ def _step_write(state: RunState, key: str, started: bool) -> StepWrite:
         return StepWrite(step, spec.kind, definition)
     # The state keeps the whole result for expressions; the row has a preview, the artifact everything.
     row = msgspec.structs.replace(step, result=preview_of(step.result))
-    return StepWrite(row, spec.kind, definition, artifact_of(step.result))
+    is_kept = step.result.artifact_id in kept
+    return StepWrite(row, spec.kind, definition, None if is_kept else artifact_of(step.result))

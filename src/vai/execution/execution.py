@@ -11,9 +11,9 @@ from vai.domain.graph import StepSpec
 from vai.domain.state import StepError
 from vai.execution.context import StepContext
 from vai.execution.results import result_of
+from vai.execution.storable import error_of, storable_error
 from vai.ports import Action, ActionFailed, ActionStopped, Branch, Sleep
 
-_MAX_ERROR_CHARS = 8_192
 _LAST_SECONDS = 1.0  # between cancelling an action and going on without it
 
 
@@ -76,8 +76,9 @@ class Execution:
         if self.context.cancelled or isinstance(failure, ActionStopped | asyncio.CancelledError):
             return c.Stopped(key, number, attempt=attempt)
         if isinstance(failure, ActionFailed):
-            return c.Failed(key, number, failure.error, failure.retry_after_seconds, attempt=attempt)
-        return c.Failed(key, number, _error_of(failure), attempt=attempt)
+            error = storable_error(failure.error)
+            return c.Failed(key, number, error, failure.retry_after_seconds, attempt=attempt)
+        return c.Failed(key, number, error_of(failure), attempt=attempt)
 
     @property
     def _of(self) -> tuple[str, int, int]:
@@ -108,9 +109,3 @@ class Execution:
         self.abandoned = True
         self.context.request_stop()
         self.task.cancel()
-
-
-def _error_of(failure: BaseException) -> StepError:
-    message = (str(failure) or type(failure).__name__)[:_MAX_ERROR_CHARS]
-    # What an action did not classify may well pass: the step's retry policy decides.
-    return StepError(type(failure).__name__, message, True)

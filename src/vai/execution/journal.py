@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vai.domain.events import Event, StepLog, StepLogDropped, StepProgress
+from vai.execution.storable import storable_event
 from vai.ports import Clock
 
 MAX_EVENTS_PER_STEP = 2_000  # of log lines and progress together, in one attempt of the run
@@ -63,7 +64,7 @@ class Journal:
         """Everything noted so far, which is then no longer here."""
         entries, self._entries = self._entries, []
         self._progress_at.clear()
-        return [entry for entry in entries if entry is not None]
+        return [storable_event(entry) for entry in entries if entry is not None]
 
 
 class StepLogHandler(logging.Handler):

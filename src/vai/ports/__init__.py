@@ -34,10 +34,12 @@ from vai.ports.records import (
     RunRecord,
     StepRecord,
     StoredEvent,
+    UnheldRun,
     VersionRecord,
     VersionsSummary,
 )
 from vai.ports.store import (
+    ORCHESTRATORS,
     AccessStore,
     AutomationStore,
     Commits,
@@ -47,6 +49,7 @@ from vai.ports.store import (
 )
 
 __all__ = [
+    "ORCHESTRATORS",
     "AccessStore",
     "Action",
     "ActionContext",
@@ -82,6 +85,7 @@ __all__ = [
     "Store",
     "StoreUnavailable",
     "StoredEvent",
+    "UnheldRun",
     "VersionRecord",
     "VersionsSummary",
 ]

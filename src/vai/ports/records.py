@@ -71,6 +71,16 @@ class LoadedRun(msgspec.Struct, frozen=True):
     lease_owner: str | None
 
 
+class UnheldRun(msgspec.Struct, frozen=True):
+    """A run that is not final and that no engine holds: what is needed to see to it that another system drives it."""
+
+    run_id: str
+    tenant_id: str
+    automation_id: str
+    version: int
+    is_due: bool  # it waits for nothing but whoever drives it
+
+
 class StoredEvent(msgspec.Struct, frozen=True):
     """An event with its number. `data` is JSON text."""
 

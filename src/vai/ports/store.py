@@ -18,9 +18,12 @@ from vai.ports.records import (
     RunRecord,
     StepRecord,
     StoredEvent,
+    UnheldRun,
     VersionRecord,
     VersionsSummary,
 )
+
+ORCHESTRATORS = ("local", "dag")
 
 
 class RunStore(Protocol):
@@ -28,8 +31,13 @@ class RunStore(Protocol):
 
     async def create_run(self, new: NewRun) -> Created: ...
     async def commit(self, change: RunChange) -> Outcome: ...
-    async def append(self, run_id: str, lease_owner: str, attempt: int, events: Sequence[Event]) -> bool:
-        """Store progress and log events, which change no state; sets the step's progress. False: lease gone."""
+    async def append(self, run_id: str, lease_owner: str | None, attempt: int, events: Sequence[Event]) -> bool:
+        """Store progress and log events, which change no state; sets the step's progress. Without a `lease_owner`
+        no engine may hold the run. False: somebody else holds it, or it is final or in another attempt."""
+        ...
+
+    async def save_artifact(self, artifact: ArtifactRecord, content: str) -> None:
+        """Keep a result that is too large for its row, before the change that refers to it."""
         ...
 
     async def load(self, run_id: str) -> LoadedRun | None: ...
@@ -94,8 +102,8 @@ class LeaseStore(Protocol):
         """False: it was declared dead, and what it held may be held by another."""
         ...
 
-    async def claim(self, engine_id: str, limit: int) -> Sequence[str]:
-        """Take up to `limit` runs of orchestrators that this engine serves: pending ones, ones due that nobody
+    async def claim(self, engine_id: str, limit: int, orchestrators: Sequence[str] = ORCHESTRATORS) -> Sequence[str]:
+        """Take up to `limit` runs of these orchestrators: pending ones, ones due that nobody
         holds, and those whose engine is dead or expired. Bumps each one's version. Oldest first."""
         ...
 
@@ -113,6 +121,15 @@ class LeaseStore(Protocol):
 
     async def next_due(self) -> Instant | None:
         """When the next run that nobody holds is due."""
+        ...
+
+    async def unheld(self, orchestrator: str, before: Instant, after_id: str, limit: int) -> Sequence[UnheldRun]:
+        """Up to `limit` runs that are not final, that no engine holds, and that nobody has changed since `before`:
+        those with an id above `after_id`, in the order of their ids."""
+        ...
+
+    async def unheld_run(self, orchestrator: str, run_id: str) -> UnheldRun | None:
+        """The run, if it is of this orchestrator, not final, and no engine holds it."""
         ...
 
 

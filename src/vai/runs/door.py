@@ -56,6 +56,10 @@ class Door:
             # The engine is told of the run, and has taken it, before the one who accepted it goes on.
             asyncio.get_running_loop().call_soon(self._fresh.pop, run.id, None)
 
+    def is_handing_over(self, run_id: str) -> bool:
+        """True while a run of this id is being accepted for the engine of this process."""
+        return run_id in self._fresh
+
     async def load(self, run_id: str) -> Loaded:
         """The run as it was last committed. Raises NotFound."""
         fresh = self._fresh.pop(run_id, None)

@@ -70,6 +70,9 @@ class RunSteps(msgspec.Struct, frozen=True):
 Placement = Callable[[str], str | None]
 """Given the orchestrator of a new run: the engine of this process that takes it at once, or None."""
 
+JobNaming = Callable[[str, str], str | None]
+"""Given the orchestrator and the id of a new run: what the system that will drive it calls it, or None."""
+
 
 class Runs:
     """The runs of all organizations; every question names the organization that asks."""
@@ -81,6 +84,7 @@ class Runs:
         self._hub = hub
         self._door = door
         self.place: Placement = lambda _orchestrator: None
+        self.name_job: JobNaming = lambda _orchestrator, _run_id: None
 
     async def start(self, who: Principal, request: StartRun) -> Created:
         """Accept a run. With an idempotency key that was used before, the earlier run answers.
@@ -131,8 +135,9 @@ class Runs:
         self, who: Principal, request: StartRun, automation: AutomationRecord, version: VersionRecord
     ) -> RunRecord:
         now = self._clock()
+        run_id = str(uuid7())
         return RunRecord(
-            id=str(uuid7()),
+            id=run_id,
             tenant_id=who.tenant_id,
             automation_id=automation.id,
             automation_version_id=version.id,
@@ -143,7 +148,7 @@ class Runs:
             trigger_source_type=who.source_type,
             trigger_source_id=who.source_id,
             concurrency_key=request.concurrency_key,
-            external_job_id=None,
+            external_job_id=self.name_job(automation.orchestrator_type, run_id),
             error=None,
             attempt=1,
             cancel_requested_at=None,

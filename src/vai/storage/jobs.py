@@ -81,7 +81,9 @@ def change(future: asyncio.Future[Any], change: RunChange) -> Edit:
     return edit
 
 
-def append(future: asyncio.Future[Any], run_id: str, lease_owner: str, attempt: int, events: Sequence[Event]) -> Edit:
+def append(
+    future: asyncio.Future[Any], run_id: str, lease_owner: str | None, attempt: int, events: Sequence[Event]
+) -> Edit:
     """The job that stores events which change no state."""
     row = (len(events), run_id, lease_owner, attempt)
     bodies = rows.event_bodies(events, attempt)

@@ -4,11 +4,13 @@ import asyncio
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import and_, case, delete, func, insert, literal_column, or_, select, update
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from vai.domain.state import Instant
+from vai.ports import ORCHESTRATORS, UnheldRun
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.statements import Connection, param
@@ -19,6 +21,11 @@ _run = automation_runs.c
 
 class _Statements:
     def __init__(self, db: Database) -> None:
+        self._of_engines(db)
+        self._of_runs(db)
+        self._of_unheld_runs(db)
+
+    def _of_engines(self, db: Database) -> None:
         now = db.now
         until = now + param("lease_ms")
         values = {
@@ -36,13 +43,17 @@ class _Statements:
             select(engines.c.id, engines.c.lease_expires_at <= now).where(engines.c.id != param("engine_id"))
         )
         self.is_registered = db.compile(select(engines.c.id).where(mine))
+
+    def _of_runs(self, db: Database) -> None:
+        now = db.now
         live = _run.completed_at.is_(None)
         self.free_orphans = db.compile(
             update(automation_runs)
             .values(lease_owner=None)
             .where(live, _run.lease_owner.is_not(None), _run.lease_owner.not_in(select(engines.c.id)))
         )
-        self.claim = db.compile(self._claim(_claimable(now), param("limit")))
+        served = _run.orchestrator_type.in_([param("orchestrator"), param("other_orchestrator")])
+        self.claim = db.compile(self._claim(and_(_claimable(now), served), param("limit")))
         self.claim_run = db.compile(self._claim(and_(_run.id == param("run_id"), _claimable(now)), None))
         self.give_back = db.compile(
             update(automation_runs)
@@ -57,6 +68,21 @@ class _Statements:
                 live, _run.lease_owner.is_(None)
             )
         )
+
+    def _of_unheld_runs(self, db: Database) -> None:
+        waits = or_(_run.status == "pending", _run.cancel_requested_at.is_not(None), _run.due_at <= db.now)
+        is_due = case((waits, literal_column("1")), else_=literal_column("0"))
+        columns = (_run.id, _run.tenant_id, _run.automation_id, _run.version, is_due)
+        loose = and_(
+            _run.completed_at.is_(None), _run.lease_owner.is_(None), _run.orchestrator_type == param("orchestrator")
+        )
+        self.unheld = db.compile(
+            select(*columns)
+            .where(loose, _run.updated_at <= param("before"), _run.id > param("after_id"))
+            .order_by(_run.id)
+            .limit(param("limit"))
+        )
+        self.unheld_run = db.compile(select(*columns).where(loose, _run.id == param("run_id")))
 
     @staticmethod
     def _claim(wanted: ColumnElement[bool], limit: ColumnElement[int] | None) -> ClauseElement:
@@ -112,9 +138,10 @@ class Leases(StoreBase):
         await asyncio.to_thread(self._db.hold, engine_id)
         return True
 
-    async def claim(self, engine_id: str, limit: int) -> Sequence[str]:
-        """Take up to `limit` runs, oldest first."""
+    async def claim(self, engine_id: str, limit: int, orchestrators: Sequence[str] = ORCHESTRATORS) -> Sequence[str]:
+        """Take up to `limit` runs of these orchestrators, oldest first."""
         params = {"engine_id": engine_id, "limit": limit, "now": self._clock()}
+        params |= {"orchestrator": orchestrators[0], "other_orchestrator": orchestrators[-1]}
 
         def work(connection: Connection) -> list[str]:
             sql = self._lease_sql
@@ -174,3 +201,21 @@ class Leases(StoreBase):
         row = await self._db.read(lambda c: self._lease_sql.next_due.one(c), is_keyed=True)
         due: Instant | None = row[0]
         return due
+
+    async def unheld(self, orchestrator: str, before: Instant, after_id: str, limit: int) -> Sequence[UnheldRun]:
+        """Runs that no engine holds and that nobody has changed since `before`."""
+        params = {"orchestrator": orchestrator, "before": before, "after_id": after_id, "limit": limit}
+        params["now"] = self._clock()
+        found = await self._db.read(lambda c: self._lease_sql.unheld.all(c, params))
+        return [_unheld(row) for row in found]
+
+    async def unheld_run(self, orchestrator: str, run_id: str) -> UnheldRun | None:
+        """The run, if no engine holds it and it is not final."""
+        params = {"orchestrator": orchestrator, "run_id": run_id, "now": self._clock()}
+        row = await self._db.read(lambda c: self._lease_sql.unheld_run.one(c, params), is_keyed=True)
+        return None if row is None else _unheld(row)
+
+
+def _unheld(row: Sequence[Any]) -> UnheldRun:
+    run_id, tenant_id, automation_id, version, is_due = row
+    return UnheldRun(run_id, tenant_id, automation_id, version, bool(is_due))

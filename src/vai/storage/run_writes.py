@@ -68,7 +68,8 @@ def change_run(source: Source) -> Update:
 
 
 def append_to_run(source: Source) -> Update:
-    """Room for events that change no state, if `held_by` holds the run in this attempt. Order: `rows.APPEND`."""
+    """Room for events that change no state, if `held_by` (null: no engine) holds the run in this attempt and it is
+    not final. Order: `rows.APPEND`."""
     run = automation_runs.c
     return (
         update(automation_runs)
@@ -76,8 +77,9 @@ def append_to_run(source: Source) -> Update:
         .where(
             and_(
                 run.id == source("run_id"),
-                run.lease_owner == source("held_by"),
+                run.lease_owner.is_not_distinct_from(source("held_by")),
                 run.attempt == source("expected_attempt"),
+                run.completed_at.is_(None),
             )
         )
     )

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, and_, bindparam, func, select
+import msgspec
+from sqlalchemy import Integer, and_, bindparam, func, insert, select
 
 from vai.domain.events import Event
 from vai.ports import (
@@ -68,6 +69,7 @@ class _Statements:
                 artifacts.c.id == param("artifact_id"), artifacts.c.tenant_id == tenant
             )
         )
+        self.save_artifact = db.compile(insert(artifacts).values({name: param(name) for name in rows.ARTIFACT}))
         newest = func.max(_run.id)
         self.newest_run_id = db.compile(
             select(newest).where(_run.tenant_id == tenant, _run.automation_id == param("automation_id"))
@@ -94,11 +96,16 @@ class Runs(StoreBase):
         outcome: Outcome = await writer.put(jobs.change(writer.future(), change))
         return outcome
 
-    async def append(self, run_id: str, lease_owner: str, attempt: int, events: Sequence[Event]) -> bool:
-        """Store events that change no state. False: the lease is gone, or the run is in another attempt."""
+    async def append(self, run_id: str, lease_owner: str | None, attempt: int, events: Sequence[Event]) -> bool:
+        """Store events that change no state. False: the lease is gone, or the run is final or in another attempt."""
         writer = self._open_writer
         stored: bool = await writer.put(jobs.append(writer.future(), run_id, lease_owner, attempt, events))
         return stored
+
+    async def save_artifact(self, artifact: ArtifactRecord, content: str) -> None:
+        """Keep a result that is too large for its row."""
+        params = {**msgspec.structs.asdict(artifact), "content": content}
+        await self._call(lambda c: self._run_sql.save_artifact.run(c, params))
 
     async def load(self, run_id: str) -> LoadedRun | None:
         """All that is needed to drive the run, as of one moment. None: there is no such run."""
