@@ -1,0 +1,51 @@
+"""How to reach the Temporal server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.service import TLSConfig
+
+from vai.temporal.messages import CONVERTER
+
+
+@dataclass(frozen=True)
+class TemporalSettings:
+    """Where the server is and what is asked of it. Times in seconds."""
+
+    address: str
+    namespace: str = "default"
+    task_queue: str = "vai"
+    tls: bool = False
+    tls_ca: Path | None = None  # of the server's certificate; None: the system's
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    api_key: str | None = None
+    labels: tuple[str, ...] = ()  # of this worker
+    heartbeat_seconds: float = 10.0  # a worker that is silent for so long is taken for dead
+    drain_seconds: float = 120.0  # what running steps are given when a worker is stopped
+    sweep_seconds: float = 5.0  # between looks for runs whose start or change did not get through
+    drain_events: int = 20_000  # length of a history from which on it is continued as new
+
+
+def tls_of(settings: TemporalSettings) -> TLSConfig | bool:
+    """The TLS of the connection. Raises OSError for a file that cannot be read."""
+    files = (settings.tls_ca, settings.tls_cert, settings.tls_key)
+    if not any(files):
+        return settings.tls
+    ca, cert, key = (None if file is None else file.read_bytes() for file in files)
+    return TLSConfig(server_root_ca_cert=ca, client_cert=cert, client_private_key=key)
+
+
+async def connect(settings: TemporalSettings, *, lazy: bool) -> Client:
+    """A client. `lazy`: it connects at its first call; else raises RuntimeError when the server does not answer."""
+    return await Client.connect(
+        settings.address,
+        namespace=settings.namespace,
+        api_key=settings.api_key,
+        tls=tls_of(settings),
+        data_converter=CONVERTER,
+        lazy=lazy,
+    )

@@ -1,0 +1,93 @@
+"""The Temporal worker of one process: it drives runs and executes steps, its own queue's and those of its labels."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from vai.ports import Actions, Clock, Store
+from vai.runs import Door
+from vai.temporal.advance import Advancing
+from vai.temporal.connecting import TemporalSettings, connect
+from vai.temporal.steps import HEARTBEATS, Steps
+from vai.temporal.workflow import RunWorkflow
+
+_log = logging.getLogger("vai.temporal")
+
+_MOST_STEPS = 200  # at work in one process
+_RETRY_SECONDS = 1.0
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox, which lets the pure modules of ours through as they are."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules("vai", "msgspec", "uuid_utils")
+    )
+
+
+class TemporalWorker:
+    """`start` once, then `stop` once; meanwhile it keeps connecting when the server is away."""
+
+    def __init__(self, store: Store, door: Door, actions: Actions, clock: Clock, settings: TemporalSettings) -> None:
+        self._settings = settings
+        self._advancing = Advancing(store, door, clock)
+        self._steps = Steps(store, actions, clock)
+        self._task: asyncio.Task[None] | None = None
+        self._workers: list[Worker] = []
+        self._stopping = asyncio.Event()
+
+    @property
+    def steps_at_work(self) -> int:
+        """How many steps it executes now."""
+        return self._steps.at_work
+
+    async def start(self) -> None:
+        """Begin to take work, now or when the server is there."""
+        self._task = asyncio.create_task(self._work())
+
+    async def stop(self, drain_seconds: float | None = None) -> None:
+        """Take nothing more, give running steps their time, report the rest as interrupted."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+
+    async def _work(self) -> None:
+        stopping = asyncio.create_task(self._stopping.wait())
+        while not self._stopping.is_set():
+            try:
+                client = await connect(self._settings, lazy=False)
+                await self._work_with(client, stopping)
+            except (RuntimeError, OSError) as error:
+                _log.warning("Temporal at %s is tried again: %s", self._settings.address, error)
+                await asyncio.wait([stopping], timeout=_RETRY_SECONDS)
+        stopping.cancel()
+
+    async def _work_with(self, client: Client, stopping: asyncio.Task[bool]) -> None:
+        workers = [self._worker(client, None), *(self._worker(client, label) for label in self._settings.labels)]
+        tasks = [asyncio.create_task(worker.run()) for worker in workers]
+        try:
+            await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
+            await asyncio.gather(*tasks)
+
+    def _worker(self, client: Client, label: str | None) -> Worker:
+        settings = self._settings
+        heartbeat = timedelta(seconds=settings.heartbeat_seconds / HEARTBEATS)
+        return Worker(
+            client,
+            task_queue=settings.task_queue if label is None else f"{settings.task_queue}-{label}",
+            workflows=[] if label else [RunWorkflow],
+            activities=[self._steps.step] if label else [self._steps.step, self._advancing.advance],
+            workflow_runner=workflow_runner(),
+            max_concurrent_activities=_MOST_STEPS,
+            max_heartbeat_throttle_interval=heartbeat,
+            default_heartbeat_throttle_interval=heartbeat,
+            graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
+        )

@@ -1,0 +1,150 @@
+"""The workflow that drives a run: it decides nothing, but carries reports to `advance` and starts what that answers.
+
+Deterministic: all that it knows comes from its history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, CancelledError
+
+with workflow.unsafe.imports_passed_through():
+    from vai.domain import commands as c
+    from vai.temporal.messages import ADVANCE, STEP, WAKE, WORKFLOW, Answer, Begin, Order, Ref, Round, StepOrder, Told
+    from vai.temporal.messages import told as message_of
+
+MAX_RUNNING = 500
+"""How many steps of one run are at work, or wait for a worker, at once: the server allows 2,000, and the history
+must hold all their results."""
+
+MAX_HISTORY_BYTES = 14_000_000
+"""Like `drain_events`, for the size: with `MAX_RUNNING` results of 64 KiB to come it stays below the limit of 50 MB."""
+
+_ADVANCE_SECONDS = 60
+_LONGEST = timedelta(days=3660)  # what limits a step is its own timeoutSeconds
+_ADVANCE_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=0.2), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
+)
+_ONCE = RetryPolicy(maximum_attempts=1)
+
+
+@workflow.defn(name=WORKFLOW)
+class RunWorkflow:
+    """One run, from its start, or from a retry of it, to its end."""
+
+    def __init__(self) -> None:
+        self._told: list[Told] = []
+        self._running: dict[Ref, workflow.ActivityHandle[Any]] = {}
+        self._woken = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: int | None = None
+
+    @workflow.signal(name=WAKE)
+    def wake(self) -> None:
+        """Somebody else changed the run: look at it."""
+        self._woken = True
+
+    @workflow.run
+    async def run(self, order: Order) -> None:
+        """Drive the run until it is over, or continue as new where the history has grown long."""
+        self._order = order
+        takes_over = not order.goes_on
+        while True:
+            self._woken = False
+            answer = await self._advance(takes_over)
+            takes_over = False
+            if answer.over and not self._woken:
+                return
+            self._act(answer)
+            if self._may_continue_as_new():
+                workflow.continue_as_new(_going_on(order))
+            await workflow.wait_condition(lambda: bool(self._told) or self._woken)
+
+    async def _advance(self, takes_over: bool) -> Answer:
+        told, self._told = self._told, []
+        room = 0 if self._drains() else MAX_RUNNING - len(self._running)
+        asked = Round(self._order.run_id, self._order.tenant_id, told, list(self._running), room, takes_over)
+        answer: Answer = await workflow.execute_local_activity(
+            ADVANCE,
+            asked,
+            result_type=Answer,
+            start_to_close_timeout=timedelta(seconds=_ADVANCE_SECONDS),
+            retry_policy=_ADVANCE_RETRY,
+        )
+        return answer
+
+    def _act(self, answer: Answer) -> None:
+        for begin in answer.begin:
+            self._execute(begin)
+        if answer.stop or answer.over:
+            for handle in self._running.values():
+                handle.cancel()
+        self._set_alarm(answer.due_at, answer.due_in_ms)
+
+    def _execute(self, begin: Begin) -> None:
+        order = self._order
+        queue = workflow.info().task_queue
+        handle = workflow.start_activity(
+            STEP,
+            StepOrder(order.run_id, order.tenant_id, order.automation_id, order.heartbeat_seconds, begin),
+            result_type=Told,
+            task_queue=queue if begin.label is None else f"{queue}-{begin.label}",
+            start_to_close_timeout=_LONGEST,
+            heartbeat_timeout=timedelta(seconds=order.heartbeat_seconds),
+            retry_policy=_ONCE,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=begin.ref.key,
+        )
+        self._running[begin.ref] = handle
+        handle.add_done_callback(lambda ended: self._ended(begin.ref, ended))
+
+    def _ended(self, ref: Ref, handle: asyncio.Task[Any]) -> None:
+        del self._running[ref]
+        self._told.append(_report_of(ref, handle))
+
+    def _set_alarm(self, due_at: int | None, due_in_ms: int) -> None:
+        if due_at == self._alarm_at:
+            return  # a timer costs events
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_at = None, due_at
+        if due_at is not None:
+            self._alarm = asyncio.get_running_loop().call_later(max(due_in_ms, 1) / 1000, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = self._alarm_at = None
+        self._woken = True
+
+    def _drains(self) -> bool:
+        info = workflow.info()
+        return (
+            info.get_current_history_length() >= self._order.drain_events
+            or info.get_current_history_size() >= MAX_HISTORY_BYTES
+        )
+
+    def _may_continue_as_new(self) -> bool:
+        if self._running or self._told or self._woken:
+            return False
+        return workflow.info().is_continue_as_new_suggested() or self._drains()
+
+
+def _going_on(order: Order) -> Order:
+    return Order(
+        order.run_id, order.tenant_id, order.automation_id, order.heartbeat_seconds, order.drain_events, goes_on=True
+    )
+
+
+def _report_of(ref: Ref, handle: asyncio.Task[Any]) -> Told:
+    try:
+        told: Told = handle.result()
+        return told
+    except (ActivityError, asyncio.CancelledError) as failure:
+        if isinstance(failure, asyncio.CancelledError) or isinstance(failure.cause, CancelledError):
+            # It was asked to stop before a worker had begun it.
+            return message_of(c.Stopped(ref.key, ref.try_number, attempt=ref.attempt))
+        return message_of(c.Interrupted(ref.key, ref.try_number, attempt=ref.attempt))
