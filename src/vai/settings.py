@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+DAG_ENGINES = ("embedded", "temporal")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -30,6 +31,18 @@ class Settings:
     poll_seconds: float = 1.0
     drain_seconds: float = 120.0
     heartbeat_seconds: float = 15.0  # between comments on an event stream
+    dag_engine: str = "embedded"  # what drives runs of orchestratorType dag: embedded or temporal
+    temporal_worker: bool = False  # True: this process drives runs and executes steps for Temporal
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_task_queue: str = "vai"
+    temporal_tls: bool = False
+    temporal_tls_ca: Path | None = None  # None: the system's
+    temporal_tls_cert: Path | None = None
+    temporal_tls_key: Path | None = None
+    temporal_api_key: str | None = field(default=None, repr=False)
+    temporal_heartbeat_seconds: float = 10.0  # a worker that is silent for so long is taken for dead
+    worker_labels: tuple[str, ...] = ()  # which steps with `runsOn` this process executes
     max_processes: int = field(default_factory=lambda: os.cpu_count() or 2)
     log_level: str = "info"
 
@@ -50,18 +63,22 @@ def settings_from(environment: Mapping[str, str], **given: Any) -> Settings:
         if text and setting.name not in values:
             values[setting.name] = _parse(setting.name, str(setting.type), text)
     settings = Settings(**values)
+    if settings.dag_engine not in DAG_ENGINES:
+        raise BadSetting(f"VAI_DAG_ENGINE must be one of {', '.join(DAG_ENGINES)}, not {settings.dag_engine!r}.")
     if settings.log_level.lower() not in LOG_LEVELS:
         raise BadSetting(f"VAI_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {settings.log_level!r}.")
     return settings
 
 
 def _parse(name: str, kind: str, text: str) -> Any:
+    if name == "worker_labels":
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     if kind.startswith("tuple"):
         return tuple(part for part in text.split(os.pathsep) if part)
     if kind == "bool":
         return _parse_bool(name, text)
     try:
-        return {"int": int, "float": float, "Path": Path}.get(kind, str)(text)
+        return {"int": int, "float": float, "Path": Path, "Path | None": Path}.get(kind, str)(text)
     except ValueError as error:
         raise BadSetting(f"VAI_{name.upper()} must be a number, not {text!r}.") from error
 

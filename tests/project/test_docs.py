@@ -51,6 +51,10 @@ DEFAULTS_IN_WORDS = {
     "database_url": "SQLite in the data folder",
     "actions": "none",
     "engine": "`true`",
+    "temporal_tls": "`false`",
+    "temporal_worker": "`false`",
+    **dict.fromkeys(("temporal_tls_ca", "temporal_tls_cert", "temporal_tls_key", "temporal_api_key"), "none"),
+    "worker_labels": "none",
     "max_processes": "the number of processors",
 }
 
@@ -73,6 +77,10 @@ def test_the_defaults_told_in_words_are_so() -> None:
     assert settings.database_url is None
     assert settings.actions == ()
     assert settings.engine is True
+    assert settings.temporal_tls is settings.temporal_worker is False
+    assert settings.temporal_tls_ca is settings.temporal_tls_cert is settings.temporal_tls_key is None
+    assert settings.temporal_api_key is None
+    assert settings.worker_labels == ()
     assert settings.max_processes == os.cpu_count()
 
 

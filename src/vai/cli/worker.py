@@ -21,8 +21,11 @@ def worker(
     ] = None,
     database_url: DatabaseUrl = None,
     actions: Actions = None,
+    temporal: Annotated[
+        bool, typer.Option("--temporal", help="Work for the Temporal server at VAI_TEMPORAL_ADDRESS instead.")
+    ] = False,
 ) -> None:
-    """Start an engine without the API, beside servers on one database.
+    """Start an engine, or with --temporal a worker of Temporal, without the API, beside servers on one database.
 
     Any number may share a database; one that dies is replaced by the others. SIGTERM or Ctrl-C stops it: running
     steps are waited for; once more hands them back at once.
@@ -33,6 +36,8 @@ def worker(
             data_dir=data_dir,
             database_url=database_url,
             actions=tuple(actions) if actions else None,
-            engine=True,
+            engine=not temporal,
+            dag_engine="temporal" if temporal else None,
+            temporal_worker=temporal or None,
         )
         raise typer.Exit(work(settings))

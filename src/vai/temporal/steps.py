@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 JOURNAL_SECONDS = 0.1  # how long lines gather before they are committed
 _RETRY_SECONDS = 1.0  # between attempts while the database does not answer
+_LAST_SECONDS = 1.0  # between ending an action and going on without it
 HEARTBEATS = 5  # in the time after whose silence a worker is taken for dead
 
 
@@ -35,17 +36,25 @@ class Steps:
         self._store = store
         self._actions = actions
         self._clock = clock
-        self.at_work = 0
+        self._at_work: set[_AtWork] = set()
+
+    @property
+    def at_work(self) -> int:
+        """How many steps are executed now."""
+        return len(self._at_work)
+
+    def hand_back(self) -> None:
+        """End all that is at work, and report it as interrupted."""
+        for at_work in tuple(self._at_work):
+            at_work.hand_back("engine_stopped")
 
     @activity.defn(name=STEP)
     async def step(self, order: StepOrder) -> Told:
         """Execute the step and report what became of it."""
         beating = asyncio.create_task(_beat(order.heartbeat_seconds / HEARTBEATS))
-        self.at_work += 1
         try:
             return told(await self._execute(order))
         finally:
-            self.at_work -= 1
             beating.cancel()
 
     async def _execute(self, order: StepOrder) -> c.Report:
@@ -55,7 +64,11 @@ class Steps:
             # It was started too late: the state machine has gone on without it, and will ignore this too.
             return c.Interrupted(ref.key, ref.try_number, attempt=ref.attempt)
         at_work = _AtWork(self._store, self._clock, order)
-        report = await at_work.run(self._actions, row.step.definition)
+        self._at_work.add(at_work)
+        try:
+            report = await at_work.run(self._actions, row.step.definition)
+        finally:
+            self._at_work.discard(at_work)
         return await self._put_aside(report, order)
 
     async def _put_aside(self, report: c.Report, order: StepOrder) -> c.Report:
@@ -87,6 +100,7 @@ class _AtWork:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._report: asyncio.Future[c.Report] = self._loop.create_future()
+        self._execution: Execution | None = None
 
     async def run(self, actions: Actions, definition: Any) -> c.Report:
         """Execute until it reports; ask it to stop when Temporal does, and end it when nobody waits for it."""
@@ -95,8 +109,8 @@ class _AtWork:
             begin.ref.key, begin.kind, timeout_seconds=begin.timeout_seconds, grace_seconds=begin.grace_seconds
         )
         context = StepContext(_alone(order, spec), spec, self._journal, self._loop)
-        execution = Execution(actions.get(begin.kind), spec, definition, context, self._receive)
-        report = await self._wait(execution)
+        self._execution = Execution(actions.get(begin.kind), spec, definition, context, self._receive)
+        report = await self._wait(self._execution)
         self._journal.close_step(begin.ref.key)
         await self._flush()
         return report
@@ -106,20 +120,26 @@ class _AtWork:
             self._report.set_result(report)
 
     async def _wait(self, execution: Execution) -> c.Report:
-        ref = self._order.begin.ref
-        while True:
+        while not self._report.done():
             try:
-                return await asyncio.shield(self._report)
+                await asyncio.shield(self._report)
             except asyncio.CancelledError:
                 why = activity.cancellation_details()
                 if why is None or why.cancel_requested:
                     execution.stop()
-                    continue
-                # The worker is being stopped, or was taken for dead, or the workflow is gone.
-                execution.abandon()
-                await asyncio.wait([execution.task], timeout=_RETRY_SECONDS)
-                reason = "engine_stopped" if why.worker_shutdown else "engine_lost"
-                return c.Interrupted(ref.key, ref.try_number, attempt=ref.attempt, reason=reason)
+                else:
+                    # The worker is being stopped, or was taken for dead, or the workflow is gone.
+                    self.hand_back("engine_stopped" if why.worker_shutdown else "engine_lost")
+        if execution.abandoned and not execution.task.done():
+            await asyncio.wait([execution.task], timeout=_LAST_SECONDS)
+        return self._report.result()
+
+    def hand_back(self, reason: str) -> None:
+        """End the execution at once and report it as interrupted for this reason."""
+        ref = self._order.begin.ref
+        if self._execution is not None and not self._report.done():
+            self._execution.abandon()
+            self._receive(c.Interrupted(ref.key, ref.try_number, attempt=ref.attempt, reason=reason))
 
     def _note_entry(self) -> None:
         if self._timer is None:

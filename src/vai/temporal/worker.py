@@ -50,7 +50,11 @@ class TemporalWorker:
         """Begin to take work, now or when the server is there."""
         self._task = asyncio.create_task(self._work())
 
-    async def stop(self, drain_seconds: float | None = None) -> None:
+    def hurry(self) -> None:
+        """Report running steps as interrupted now, without waiting for them."""
+        self._steps.hand_back()
+
+    async def stop(self) -> None:
         """Take nothing more, give running steps their time, report the rest as interrupted."""
         self._stopping.set()
         if self._task is not None:

@@ -2,9 +2,10 @@
 
 from vai.definition import InvalidDefinition
 from vai.runs import InvalidInput
+from vai.wiring.faults import CannotServe
 from vai.wiring.once import RunOutcome, run_once
 from vai.wiring.serving import serve, work
-from vai.wiring.system import CannotServe, System, clock, running
+from vai.wiring.system import System, clock, running
 
 __all__ = [
     "CannotServe",

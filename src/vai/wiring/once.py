@@ -37,7 +37,9 @@ def run_once(
 
     Ctrl-C cancels the run. Raises CannotServe, InvalidDefinition, InvalidInput.
     """
-    return uvloop.run(_run_once(replace(settings, engine=True), name, config, run_input, on_event))
+    return uvloop.run(
+        _run_once(replace(settings, engine=True, dag_engine="embedded"), name, config, run_input, on_event)
+    )
 
 
 async def _run_once(

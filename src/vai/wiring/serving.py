@@ -17,7 +17,8 @@ import uvloop
 
 from vai.api import end_streams
 from vai.settings import Settings
-from vai.wiring.system import CannotServe, System, running
+from vai.wiring.faults import CannotServe
+from vai.wiring.system import System, running
 
 
 def serve(settings: Settings) -> int:
@@ -48,7 +49,7 @@ def _log_to_stderr(settings: Settings) -> None:
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # What a server says of its own start and end is said by us already.
-    for name in ("uvicorn", "httpx", "alembic"):
+    for name in ("uvicorn", "httpx", "alembic", "temporalio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, level))
 
 
@@ -119,14 +120,14 @@ def _stop_on_signals(system: System, finish: Callable[[], None]) -> None:
     draining: list[asyncio.Task[None]] = []
 
     async def drain() -> None:
-        await system.engine.stop()
+        await system.drain()
         finish()
 
     def on_signal() -> None:
         if draining:
-            system.engine.hurry()
+            system.hurry()
             return
-        at_work = system.engine.steps_at_work
+        at_work = system.steps_at_work
         if at_work:
             print(f"waiting for {at_work} running steps; once more to hand them back now", flush=True)
         draining.append(loop.create_task(drain()))

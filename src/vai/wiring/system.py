@@ -20,12 +20,10 @@ from vai.ports import Actions, Store, StoreUnavailable
 from vai.runs import Definitions, Door, EventHub, Runs
 from vai.settings import Settings
 from vai.storage import open_store
+from vai.wiring.dag import OnTemporal, on_temporal, served_here
+from vai.wiring.faults import CannotServe
 
 _log = logging.getLogger("vai")
-
-
-class CannotServe(Exception):
-    """The process cannot do what it was started for; the message is one sentence on why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,34 @@ class System:
     store: Store
     doors: Doors
     engine: Engine
+    temporal: OnTemporal | None
     tenant_id: str
     app: Any
+
+    @property
+    def steps_at_work(self) -> int:
+        """How many steps this process executes now."""
+        return self.engine.steps_at_work + (0 if self.temporal is None else self.temporal.steps_at_work)
+
+    async def start(self) -> None:
+        """Begin to drive runs, or to hand them on. Raises CannotServe."""
+        if self.settings.engine:
+            await self.engine.start()
+        if self.temporal is not None:
+            await self.temporal.start()
+
+    async def drain(self) -> None:
+        """Take nothing more, give running steps their time, hand the rest back. Draining again does nothing."""
+        if self.temporal is not None:
+            await self.temporal.stop()
+        if self.settings.engine:
+            await self.engine.stop()
+
+    def hurry(self) -> None:
+        """Hand everything back now."""
+        self.engine.hurry()
+        if self.temporal is not None:
+            self.temporal.hurry()
 
 
 def clock() -> int:
@@ -55,13 +79,11 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         raise CannotServe(str(reason)) from reason
     try:
         system = await _assemble(settings, store, actions)
-        if settings.engine:
-            await system.engine.start()
         try:
+            await system.start()
             yield system
         finally:
-            if settings.engine:
-                await system.engine.stop()
+            await system.drain()
     finally:
         await store.close()
 
@@ -87,15 +109,12 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     door = Door(store, definitions, clock)
     runs = Runs(store, definitions, clock, hub, door)
     access = Access(store, clock)
-    engine = Engine(
-        store,
-        door,
-        actions,
-        clock,
-        EngineSettings(settings.lease_seconds, settings.renew_seconds, settings.poll_seconds, settings.drain_seconds),
-    )
+    engine = Engine(store, door, actions, clock, _engine_settings(settings))
     if settings.engine:
         runs.place = engine.place
+    temporal = on_temporal(settings, store, door, actions, clock)
+    if temporal is not None:
+        runs.name_job = temporal.dispatcher.name_job
 
     async def health(deep: bool) -> Mapping[str, Any]:
         return {"status": "ok", **({"database": await store.check()} if deep else {})}
@@ -111,7 +130,18 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     tenant_id = await access.default_organization()
     await _admin_key(settings, access, tenant_id)
     app = create_app(doors, heartbeat_seconds=settings.heartbeat_seconds)
-    return System(settings, store, doors, engine, tenant_id, app)
+    return System(settings, store, doors, engine, temporal, tenant_id, app)
+
+
+def _engine_settings(settings: Settings) -> EngineSettings:
+    return EngineSettings(
+        lease_seconds=settings.lease_seconds,
+        renew_seconds=settings.renew_seconds,
+        poll_seconds=settings.poll_seconds,
+        drain_seconds=settings.drain_seconds,
+        orchestrators=served_here(settings),
+        labels=settings.worker_labels,
+    )
 
 
 async def _admin_key(settings: Settings, access: Access, tenant_id: str) -> None:
