@@ -190,7 +190,7 @@ class Driver:
             try:
                 return await self._tools.store.commit(change)
             except StoreUnavailable as reason:
-                _log.warning("run %s waits for the database: %s", self._state.id, reason)
+                _log.debug("run %s waits for the database: %s", self._state.id, reason)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _append(self, lines: list[e.Event]) -> None:
@@ -217,7 +217,12 @@ class Driver:
 
     def _begin_what_landed(self, command: c.Command) -> None:
         """Execute steps that are started but not at work here: their commit landed although the database, being cut
-        off in the middle of it, could not say so."""
+        off in the middle of it, could not say so.
+
+        Not where what is started may be another engine's, or has just been ended by us: those are interrupted.
+        """
+        if isinstance(command, c.TakeOver | c.HandBack):
+            return
         reported = getattr(command, "reports", ())
         known = {(report.key, report.try_number) for report in (*reported, *self._inbox)}
         for step in self._state.steps.values():
@@ -229,7 +234,7 @@ class Driver:
             try:
                 return await self._tools.door.load(self._state.id)
             except StoreUnavailable as reason:
-                _log.warning("run %s waits for the database: %s", self._state.id, reason)
+                _log.debug("run %s waits for the database: %s", self._state.id, reason)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     # --- acting on what is durable -------------------------------------------------------------------------
