@@ -21,6 +21,8 @@ from tests.postgres import Postgres, create_database
 from tests.serving import free_port
 
 ACTIONS = Path(__file__).with_name("actions.py")
+# What was committed has left the server's process when the answer comes: kill -9 must lose none of it.
+SURVIVES_KILLS = ("fsync=off", "synchronous_commit=on")
 SETTINGS = {"VAI_LEASE_SECONDS": "2", "VAI_RENEW_SECONDS": "0.5", "VAI_POLL_SECONDS": "0.3", "VAI_DRAIN_SECONDS": "5"}
 
 
@@ -68,7 +70,7 @@ class Cluster:
 
     def __init__(self, folder: Path, database: str) -> None:
         self.folder = folder
-        self.postgres = Postgres() if database == "postgresql" else None
+        self.postgres = Postgres(SURVIVES_KILLS) if database == "postgresql" else None
         self.proxy: Proxy | None = None
         self.nodes: list[Node] = []
         self._over = threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import httpx
 
 from tests.chaos.cluster import Cluster
+
+_PATIENCE_SECONDS = 120
 
 
 def definitions(ledger: Path, *, poison: bool) -> dict[str, dict[str, Any]]:
@@ -110,7 +113,8 @@ class Load:
     def _ask(
         self, chance: random.Random, path: str, body: Any, headers: dict[str, str], also: tuple[int, ...] = ()
     ) -> dict[str, Any]:
-        while True:
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < until:
             server = chance.choice(self._cluster.servers)
             try:
                 with self._cluster.client(server) as client:
@@ -124,6 +128,7 @@ class Load:
             if answer.status_code not in (200, 201, *also):
                 self.book.refusals.append(f"{path}: {answer.status_code} {answer.text[:300]}")
             return dict(answer.json())
+        raise TimeoutError(f"{path}: no server has answered for {_PATIENCE_SECONDS} s")
 
 
 def publish(cluster: Cluster, configs: dict[str, dict[str, Any]]) -> dict[str, str]:
