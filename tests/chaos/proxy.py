@@ -41,7 +41,7 @@ class Proxy:
         if not self._open:
             writer.transport.abort()
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             far_reader, far_writer = await asyncio.open_unix_connection(self._target)
             self._writers |= {writer, far_writer}
             await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
