@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from vai import Context, action
+from vai.ports import ActionFailed
 
 
 @action
@@ -53,6 +54,39 @@ async def beyond_help() -> None:
     for _ in range(3):
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(5)
+
+
+@action
+async def immortal() -> None:
+    """Swallows every cancellation for two seconds."""
+    ends = time.monotonic() + 2
+    while time.monotonic() < ends:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.1)
+
+
+@action
+async def say(how: str, context: Context) -> None:
+    """Says half a character, as the name of a file that is not UTF-8 reads."""
+    name = os.fsdecode(b"caf\xe9")
+    if how == "log":
+        context.logger.info("%s", name)
+    elif how == "progress":
+        context.progress(file=name)
+    elif how == "error":
+        raise RuntimeError(name)
+    elif how == "failed":
+        raise ActionFailed(name, name, details={"file": name, "handle": object()})
+    else:
+        raise Unspeakable
+    await asyncio.sleep(0.15)  # longer than lines are gathered
+
+
+class Unspeakable(Exception):
+    """Has no words."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
 
 
 @action

@@ -43,7 +43,7 @@ class World:
         definitions = Definitions(actions)
         hub = EventHub(store)
         store.on_commit.append(hub.publish)
-        door = Door(store, definitions, clock)
+        self.door = door = Door(store, definitions, clock)
         self.runs = Runs(store, definitions, clock, hub, door)
         self.automations = Automations(store, definitions, clock)
         self.access = Access(store, clock)

@@ -104,6 +104,8 @@ class Driver:
     async def drive(self) -> None:
         """Drive the run until it ends, parks, is handed back, or the lease is lost."""
         command: c.Command = c.Start() if self._state.status is RunStatus.PENDING else c.TakeOver()
+        if self._draining:  # claimed while the engine was being stopped
+            command = c.HandBack()
         try:
             while True:
                 over = await self._step(command)

@@ -78,6 +78,7 @@ class Engine:
         if not self._chores:
             return
         self._claiming = False
+        self._look.set()
         for driver in self._drivers.values():
             driver.drain()
         await self._wait_for_drivers(self._settings.drain_seconds if drain_seconds is None else drain_seconds)
@@ -134,6 +135,8 @@ class Engine:
             except TimeoutError:
                 pass
             self._look.clear()
+            if not self._claiming:
+                return  # what was handed back is for others
             try:
                 await self._look_after_held()
                 await self._claim_some()
