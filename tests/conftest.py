@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.postgres import create_database, drop_database, postgres_server
+from tests.temporal_server import temporal_server
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +13,13 @@ def postgres() -> Iterator[str]:
     """The URL of a running PostgreSQL server."""
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running Temporal server."""
+    with temporal_server(tmp_path_factory.mktemp("temporal")) as address:
+        yield address
 
 
 @pytest.fixture

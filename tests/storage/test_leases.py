@@ -102,7 +102,10 @@ async def test_runs_that_nobody_holds_are_listed_in_turn(store: SqlStore, tenant
     await land(store, change(second, due_at=2**42))
     assert await store.unheld("dag", NOW - 1, "", 10) == []
     found = await store.unheld("dag", NOW, "", 2)
-    assert [(run.run_id, run.version, run.is_due) for run in found] == [(first.id, 1, True), (second.id, 2, False)]
+    assert [(run.run_id, run.version, run.is_pending, run.is_due) for run in found] == [
+        (first.id, 1, True, True),
+        (second.id, 2, False, False),
+    ]
     assert (found[0].tenant_id, found[0].automation_id) == (tenant.id, tenant.automation_id)
     assert [run.run_id for run in await store.unheld("dag", NOW, second.id, 2)] == [third.id]
 

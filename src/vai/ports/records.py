@@ -78,6 +78,7 @@ class UnheldRun(msgspec.Struct, frozen=True):
     tenant_id: str
     automation_id: str
     version: int
+    is_pending: bool  # it, or its new attempt, has not begun
     is_due: bool  # it waits for nothing but whoever drives it
 
 

@@ -70,9 +70,10 @@ class _Statements:
         )
 
     def _of_unheld_runs(self, db: Database) -> None:
-        waits = or_(_run.status == "pending", _run.cancel_requested_at.is_not(None), _run.due_at <= db.now)
-        is_due = case((waits, literal_column("1")), else_=literal_column("0"))
-        columns = (_run.id, _run.tenant_id, _run.automation_id, _run.version, is_due)
+        pending = _run.status == "pending"
+        waits = or_(pending, _run.cancel_requested_at.is_not(None), _run.due_at <= db.now)
+        is_pending, is_due = (case((so, literal_column("1")), else_=literal_column("0")) for so in (pending, waits))
+        columns = (_run.id, _run.tenant_id, _run.automation_id, _run.version, is_pending, is_due)
         loose = and_(
             _run.completed_at.is_(None), _run.lease_owner.is_(None), _run.orchestrator_type == param("orchestrator")
         )
@@ -217,5 +218,5 @@ class Leases(StoreBase):
 
 
 def _unheld(row: Sequence[Any]) -> UnheldRun:
-    run_id, tenant_id, automation_id, version, is_due = row
-    return UnheldRun(run_id, tenant_id, automation_id, version, bool(is_due))
+    run_id, tenant_id, automation_id, version, is_pending, is_due = row
+    return UnheldRun(run_id, tenant_id, automation_id, version, bool(is_pending), bool(is_due))

@@ -5,11 +5,13 @@ Asked twice the same, because an answer was lost, it answers the same: what is a
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import msgspec
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from vai.domain import commands as c
 from vai.domain import events as e
@@ -18,9 +20,11 @@ from vai.domain.graph import ExpressionFailed
 from vai.domain.state import Instant, Result, RunState, StepError, StepState
 from vai.domain.status import RunStatus
 from vai.execution import Hold, change_of, resolved
-from vai.ports import Clock, Conflict, Store
+from vai.ports import Clock, Conflict, Store, StoreUnavailable
 from vai.runs import Door, Loaded, NotFound
 from vai.temporal.messages import ADVANCE, Answer, Begin, Ref, Round, report_of
+
+_log = logging.getLogger("vai.temporal")
 
 _MOST_CACHED = 1_000
 _MOST_STEPS_CACHED = 50_000
@@ -37,7 +41,17 @@ class Advancing:
 
     @activity.defn(name=ADVANCE)
     async def advance(self, asked: Round) -> Answer:
-        """Take in what became of executions and what is due; answer what to do next. Raises StoreUnavailable."""
+        """Take in what became of executions and what is due; answer what to do next.
+
+        Temporal asks again when the database does not answer.
+        """
+        try:
+            return await self._advance(asked)
+        except StoreUnavailable as reason:
+            _log.warning("run %s waits for the database: %s", asked.run_id, reason)
+            raise ApplicationError(str(reason), category=ApplicationErrorCategory.BENIGN) from reason
+
+    async def _advance(self, asked: Round) -> Answer:
         reports = [report_of(told) for told in asked.told]
         reports, kept = await self._whole(asked.tenant_id, reports)
         loaded = self._known.pop(asked.run_id, None)
@@ -99,10 +113,11 @@ class Advancing:
 def _decide(state: RunState, asked: Round, reports: Sequence[c.Report], now: Instant) -> Transition:
     """What follows from the round as a whole, as one transition."""
     command: c.Command
-    if state.status is RunStatus.PENDING:
+    if asked.takes_over:
+        lost = [c.Interrupted(step.key, step.tries, attempt=step.attempt) for step in _missing(state, asked.running)]
+        command = c.Advance(tuple(lost), may_start=False)
+    elif state.status is RunStatus.PENDING:
         command = c.Start()
-    elif asked.takes_over:
-        command = c.TakeOver()
     else:
         command = c.Advance((*reports, *_never_begun(state, asked)))
     decided = transition(state, command, now)
@@ -147,9 +162,8 @@ def _missing(state: RunState, running: Sequence[Ref]) -> list[StepState]:
 
 
 def _answer(state: RunState, asked: Round, now: Instant) -> Answer:
-    begin = []
-    if not state.is_stopping and asked.room > 0:
-        begin = [_begin(state, step) for step in _missing(state, asked.running)[: asked.room]]
+    missing = [] if state.is_stopping else _missing(state, asked.running)
+    begin = [_begin(state, step) for step in missing[: asked.room]]
     due_at = state.due_at()
     return Answer(
         begin=begin,

@@ -116,6 +116,7 @@ class Dispatcher:
             run.automation_id,
             self._settings.heartbeat_seconds,
             self._settings.drain_events,
+            goes_on=run.is_pending,
         )
         # A retry can come while the workflow is ending: the signal, in one call with the start, keeps it from that.
         policy = WorkflowIDConflictPolicy.USE_EXISTING if wake else WorkflowIDConflictPolicy.FAIL

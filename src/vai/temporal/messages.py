@@ -30,7 +30,8 @@ def workflow_id(run_id: str) -> str:
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a workflow is started with. `goes_on`: it is the continuation of one that drove the run already."""
+    """What a workflow is started with. `goes_on`: nothing of the run can be at work that it does not know of, because
+    the run has not begun, or because it continues the workflow that drove the run so far."""
 
     run_id: str
     tenant_id: str
@@ -79,7 +80,7 @@ class Told(msgspec.Struct, frozen=True):
 class Round(msgspec.Struct, frozen=True, omit_defaults=True):
     """What `advance` is asked: take in these reports; `running` is all that is at work, `room` how much more may be.
 
-    `takes_over`: nobody else is known to have executed anything of the run and to report yet.
+    `takes_over`: what is at work besides has lost whoever drove it, and is interrupted; nothing begins.
     """
 
     run_id: str

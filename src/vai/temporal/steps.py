@@ -26,7 +26,7 @@ T = TypeVar("T")
 JOURNAL_SECONDS = 0.1  # how long lines gather before they are committed
 _RETRY_SECONDS = 1.0  # between attempts while the database does not answer
 _LAST_SECONDS = 1.0  # between ending an action and going on without it
-HEARTBEATS = 5  # in the time after whose silence a worker is taken for dead
+HEARTBEATS = 10  # in the time after whose silence a worker is taken for dead
 
 
 class Steps:

@@ -7,7 +7,7 @@ import logging
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from vai.ports import Actions, Clock, Store
@@ -21,6 +21,8 @@ _log = logging.getLogger("vai.temporal")
 
 _MOST_STEPS = 200  # at work in one process
 _RETRY_SECONDS = 1.0
+_STICKY_SECONDS = 5.0  # after which a workflow goes from a worker that does not take it up to any other
+_POLLERS = PollerBehaviorAutoscaling(minimum=2, maximum=50, initial=5)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -91,7 +93,10 @@ class TemporalWorker:
             activities=[self._steps.step] if label else [self._steps.step, self._advancing.advance],
             workflow_runner=workflow_runner(),
             max_concurrent_activities=_MOST_STEPS,
+            activity_task_poller_behavior=_POLLERS,
+            workflow_task_poller_behavior=_POLLERS,
             max_heartbeat_throttle_interval=heartbeat,
             default_heartbeat_throttle_interval=heartbeat,
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=min(_STICKY_SECONDS, settings.heartbeat_seconds)),
             graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         )

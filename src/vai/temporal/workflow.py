@@ -53,11 +53,12 @@ class RunWorkflow:
     async def run(self, order: Order) -> None:
         """Drive the run until it is over, or continue as new where the history has grown long."""
         self._order = order
-        takes_over = not order.goes_on
+        if not order.goes_on:
+            # By itself, because this round may be repeated when its answer is lost: it starts nothing.
+            await self._advance(takes_over=True)
         while True:
             self._woken = False
-            answer = await self._advance(takes_over)
-            takes_over = False
+            answer = await self._advance()
             if answer.over and not self._woken:
                 return
             self._act(answer)
@@ -65,7 +66,7 @@ class RunWorkflow:
                 workflow.continue_as_new(_going_on(order))
             await workflow.wait_condition(lambda: bool(self._told) or self._woken)
 
-    async def _advance(self, takes_over: bool) -> Answer:
+    async def _advance(self, *, takes_over: bool = False) -> Answer:
         told, self._told = self._told, []
         room = 0 if self._drains() else MAX_RUNNING - len(self._running)
         asked = Round(self._order.run_id, self._order.tenant_id, told, list(self._running), room, takes_over)

@@ -1,0 +1,200 @@
+"""What breaks on the way: workers that die, a server that is away, changes that nobody handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.shapes import step
+from tests.behaviour.worlds import OpenWorld, TemporalWorld, opener
+from tests.engine.conftest import ACTIONS, Clock
+from tests.temporal.conftest import Server
+from tests.temporal_server import TemporalServer
+from vai.domain.interrupts import MAX_INTERRUPTS
+from vai.domain.status import RunStatus, StepStatus
+from vai.temporal import TemporalSettings
+from vai.temporal.messages import workflow_id
+
+pytestmark = pytest.mark.temporal
+
+
+@pytest.fixture
+def settings(settings: TemporalSettings) -> TemporalSettings:
+    """A worker is taken for dead soon."""
+    return replace(settings, heartbeat_seconds=1.0)
+
+
+@contextlib.asynccontextmanager
+async def workers(
+    folder: Path, settings: TemporalSettings, count: int = 1
+) -> AsyncIterator[Sequence[asyncio.subprocess.Process]]:
+    """Processes of `vai worker --temporal` on the test's database."""
+    environment = {
+        **os.environ,
+        "VAI_TEMPORAL_ADDRESS": settings.address,
+        "VAI_TEMPORAL_TASK_QUEUE": settings.task_queue,
+        "VAI_WORKER_LABELS": ",".join(settings.labels),
+        "VAI_DRAIN_SECONDS": "0",
+    }
+    command = [str(Path(sys.executable).with_name("vai")), "worker", "--temporal", "--actions", ACTIONS]
+    command += ["--data-dir", str(folder / "worker"), "--database-url", f"sqlite:///{folder / 'vai.db'}"]
+    with (folder / "workers.log").open("ab") as log:
+        started = [
+            await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
+            for _ in range(count)
+        ]
+    try:
+        yield started
+    finally:
+        for process in started:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def test_a_worker_killed_in_the_middle_loses_nothing(
+    open_world: OpenWorld, settings: TemporalSettings, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    steps = [step("one", "tell", definition={"ledger": str(ledger)}), step("two", "until_stopped", "one")]
+    steps.append(step("beside", "tell", "one", definition={"ledger": str(ledger)}))
+    async with open_world(engine=False) as idle, workers(tmp_path, settings) as (doomed,):
+        run_id = await idle.start(steps)
+        await idle.until(run_id, lambda e: e.type == "step.log")
+        await idle.until(run_id, lambda e: e.type == "step.completed" and e.step_key == "beside")
+        doomed.kill()
+        await doomed.wait()
+        async with open_world() as next_one:
+            # One at work is interrupted and begins again: its second try logs once more.
+            await next_one.until(run_id, lambda e: e.type == "step.interrupted")
+            await next_one.until(run_id, lambda e: e.type == "step.started" and '"tryNumber":2' in e.data)
+            await next_one.runs.cancel(next_one.who, run_id)
+            assert (await next_one.end(run_id)).status is RunStatus.CANCELLED
+            types = await next_one.types(run_id)
+    assert [types.count(f"step.started {key}") for key in ("one", "beside", "two")] == [1, 1, 2]
+    assert len(ledger.read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+async def test_a_step_that_kills_its_worker_every_time_fails_and_ends_the_matter(
+    open_world: OpenWorld, settings: TemporalSettings, tmp_path: Path
+) -> None:
+    async with open_world(engine=False) as idle, workers(tmp_path, settings, MAX_INTERRUPTS + 1) as started:
+        run_id = await idle.start([step("poison", "die")])
+        assert (await idle.end(run_id)).status is RunStatus.FAILED
+        poison = await idle.step(run_id, "poison")
+        assert (poison.error.type, poison.interrupts) == ("interrupted", MAX_INTERRUPTS)
+        after = await idle.start([step("one", "noop")])
+        assert (await idle.end(after)).status is RunStatus.COMPLETED
+        assert sum(process.returncode is None for process in started) == 1
+
+
+async def test_a_worker_that_is_stopped_hands_its_steps_on_and_ends_cleanly(
+    open_world: OpenWorld, settings: TemporalSettings, tmp_path: Path
+) -> None:
+    async with open_world(engine=False) as idle, workers(tmp_path, settings) as (worker,):
+        run_id = await idle.start([step("one", "until_stopped")])
+        await idle.until(run_id, lambda e: e.type == "step.log")
+        worker.terminate()
+        assert await worker.wait() == 0
+        async with open_world() as next_one:
+            told = await next_one.until(run_id, lambda e: e.type == "step.interrupted")
+            assert "engine_stopped" in told.data
+            await next_one.runs.cancel(next_one.who, run_id)
+            assert (await next_one.end(run_id)).status is RunStatus.CANCELLED
+
+
+async def test_runs_are_accepted_while_the_server_is_away_and_go_on_when_it_is_back(
+    tmp_path: Path, clock: Clock, settings: TemporalSettings
+) -> None:
+    away = TemporalServer(tmp_path / "temporal.log", tmp_path / "temporal.db")
+    opened = opener(tmp_path, clock, replace(settings, address=away.address))
+    try:
+        async with opened() as world:
+            before = await world.start([step("one", "noop"), step("two", "until_stopped", "one")])
+            beside = await world.start([step("one", "noop")])
+            dropped = await world.start([step("one", "noop")])
+            assert (await world.runs.cancel(world.who, dropped)).status is RunStatus.CANCELLED
+            away.start()
+            await world.until(before, lambda e: e.type == "step.log")
+            assert (await world.end(beside)).status is RunStatus.COMPLETED
+            away.stop()  # in the middle of a run
+            asked = await world.runs.cancel(world.who, before)
+            assert asked.cancel_requested_at is not None
+            after = await world.start([step("one", "noop")])
+            away.start()
+            assert (await world.end(after)).status is RunStatus.COMPLETED
+            assert (await world.end(before)).status is RunStatus.CANCELLED
+    finally:
+        away.stop()
+
+
+async def test_a_change_that_nobody_handed_on_gets_through(world: TemporalWorld, tmp_path: Path, clock: Clock) -> None:
+    run_id = await world.start([step("one", "until_stopped")])
+    await world.until(run_id, lambda e: e.type == "step.log")
+    # A process that dies between its commit and its call, as a world without anything of Temporal does.
+    async with opener(tmp_path, clock, None)(engine=False) as silent:
+        await silent.runs.cancel(silent.who, run_id)
+        late = await silent.start([step("one", "noop")])
+    assert (await world.end(run_id)).status is RunStatus.CANCELLED
+    assert (await world.end(late)).status is RunStatus.COMPLETED
+
+
+async def test_a_workflow_that_an_operator_terminated_comes_back_with_an_interrupt_on_record(
+    world: TemporalWorld, server: Server
+) -> None:
+    run_id = await world.start([step("one", "until_stopped")])
+    await world.until(run_id, lambda e: e.type == "step.log")
+    await server.client.get_workflow_handle(workflow_id(run_id)).terminate("by hand")
+    await world.until(run_id, lambda e: e.type == "step.interrupted")
+    await world.until(run_id, lambda e: e.type == "step.started" and '"tryNumber":2' in e.data)
+    await world.runs.cancel(world.who, run_id)
+    assert (await world.end(run_id)).status is RunStatus.CANCELLED
+
+
+async def test_a_run_that_an_embedded_engine_holds_is_left_to_it(
+    world: TemporalWorld, tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with opener(tmp_path, clock, None)() as embedded:
+        run_id = await embedded.start([step("one", "until_stopped")])
+        await embedded.until(run_id, lambda e: e.type == "step.log")
+        world.dispatcher._put(run_id, wake=True)
+        marker = await world.start([step("one", "noop")])
+        await world.end(marker)
+        found = [e async for e in server.client.list_workflows(f"WorkflowId='{workflow_id(run_id)}'")]
+        assert found == []
+        await embedded.runs.cancel(embedded.who, run_id)
+        assert (await embedded.end(run_id)).status is RunStatus.CANCELLED
+
+
+# --- labels ------------------------------------------------------------------------------------------------
+
+
+async def test_a_labelled_step_waits_for_a_worker_with_its_label(open_world: OpenWorld) -> None:
+    async with open_world() as plain:
+        run_id = await plain.start([step("one", "noop"), step("two", "noop", "one", runsOn="gpu")])
+        await plain.until(run_id, lambda e: e.type == "step.started" and e.step_key == "two")
+        other = await plain.start([step("one", "noop")])
+        assert (await plain.end(other)).status is RunStatus.COMPLETED
+        assert (await plain.step(run_id, "two")).status is StepStatus.RUNNING
+        async with open_world(labels=("eu", "gpu")):
+            assert (await plain.end(run_id)).status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize("labels", [(), ("eu", "gpu")])
+async def test_on_the_embedded_engine_a_label_that_it_lacks_fails_the_step(
+    tmp_path: Path, clock: Clock, labels: tuple[str, ...]
+) -> None:
+    async with opener(tmp_path, clock, None)(labels=labels) as world:
+        run_id = await world.start([step("one", "noop", runsOn="gpu")])
+        run = await world.end(run_id)
+        assert (run.status is RunStatus.COMPLETED) == bool(labels)
+        error = (await world.step(run_id, "one")).error
+        assert labels or (error.type == "no_worker" and "VAI_WORKER_LABELS=gpu" in error.message)
