@@ -128,15 +128,7 @@ class Engine:
 
     async def _claim(self) -> None:
         """Claim what nobody drives, whenever something calls for it, and every now and then."""
-        while self._claiming:
-            try:
-                async with asyncio.timeout(self._settings.poll_seconds):
-                    await self._look.wait()
-            except TimeoutError:
-                pass
-            self._look.clear()
-            if not self._claiming:
-                return  # what was handed back is for others
+        while await self._called_for():
             try:
                 await self._look_after_held()
                 await self._claim_some()
@@ -144,6 +136,16 @@ class Engine:
                 _log.warning("cannot look for runs: %s", reason)
             except Exception:
                 _log.exception("cannot look for runs")  # a defect of ours; without this chore nothing would run
+
+    async def _called_for(self) -> bool:
+        """Wait for a call, or a while. False once the engine is stopped: what it hands back is for others."""
+        try:
+            async with asyncio.timeout(self._settings.poll_seconds):
+                await self._look.wait()
+        except TimeoutError:
+            pass
+        self._look.clear()
+        return self._claiming
 
     async def _look_after_held(self) -> None:
         """Hear of what others did to our runs although no notification came, and drive what nobody drives."""
