@@ -173,8 +173,8 @@ class _AtWork:
 async def _beat(every_seconds: float) -> None:
     """Show that this worker lives; the answer brings a wish to stop."""
     while True:
+        await asyncio.sleep(every_seconds)  # first: most steps are done sooner, and a heartbeat is a call
         activity.heartbeat()
-        await asyncio.sleep(every_seconds)
 
 
 async def _answered(ask: Callable[[], Awaitable[T]]) -> T:
