@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import anyio
-
 from vai.actions.conditional_branch import ConditionalBranch
 from vai.actions.dlt_extract import DltExtract
 from vai.actions.duckdb_transform import DuckdbTransform
@@ -13,6 +11,7 @@ from vai.actions.functions import BadFunction, FunctionAction, Runners
 from vai.actions.http_request import HttpRequest
 from vai.actions.loading import BadActions, marked_functions, place_of
 from vai.actions.process import Processes
+from vai.actions.threads import Threads
 from vai.actions.wait import Wait
 from vai.ports import Action, Actions
 
@@ -58,7 +57,7 @@ def registry(
     ]
     taken = {action.kind: "a built-in kind" for action in built_in}
     taken |= dict.fromkeys(RESERVED, "a built-in kind")
-    return Registry([*built_in, *_functions(sources, Runners(anyio.CapacityLimiter(MAX_THREADS), processes), taken)])
+    return Registry([*built_in, *_functions(sources, Runners(Threads(MAX_THREADS), processes), taken)])
 
 
 def _functions(sources: Sequence[str], runners: Runners, taken: dict[str, str]) -> list[FunctionAction]:

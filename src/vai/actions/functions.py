@@ -6,7 +6,6 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NotRequired, Required, get_type_hints
 
-import anyio.to_thread
 import msgspec
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
@@ -16,6 +15,7 @@ from vai.actions.checking import Model
 from vai.actions.marker import MARK, Marked
 from vai.actions.process import Processes, Work
 from vai.actions.stopping import stop_on_cancel
+from vai.actions.threads import Threads
 from vai.ports import ActionContext, ActionFailed, Branch, Fault, Sleep
 
 KIND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -25,7 +25,7 @@ PLAIN = frozenset({type(None), bool, int, float, str})
 class Runners(msgspec.Struct, frozen=True):
     """Where functions run that do not run on the event loop."""
 
-    threads: anyio.CapacityLimiter
+    threads: Threads
     processes: Processes
 
 
@@ -98,10 +98,7 @@ class FunctionAction:
         return self._runners
 
     async def _call_thread(self, arguments: dict[str, Any], _context: ActionContext) -> Any:
-        # Abandoned, because a thread cannot be killed. It is a daemon: it delays neither others nor the exit.
-        return await anyio.to_thread.run_sync(
-            functools.partial(self.function, **arguments), abandon_on_cancel=True, limiter=self._ready().threads
-        )
+        return await self._ready().threads.run(functools.partial(self.function, **arguments))
 
 
 def to_result(value: Any, kind: str) -> Any:

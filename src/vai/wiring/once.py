@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import uvloop
-
 from vai.access import Principal
 from vai.api import wire
 from vai.api.present import encode
@@ -18,6 +16,7 @@ from vai.automations import AutomationPatch, Automations, NewAutomation
 from vai.domain.status import RunStatus
 from vai.runs import StartRun
 from vai.settings import Settings
+from vai.wiring.loop import run
 from vai.wiring.system import System, running
 
 
@@ -37,9 +36,7 @@ def run_once(
 
     Ctrl-C cancels the run. Raises CannotServe, InvalidDefinition, InvalidInput.
     """
-    return uvloop.run(
-        _run_once(replace(settings, engine=True, dag_engine="embedded"), name, config, run_input, on_event)
-    )
+    return run(_run_once(replace(settings, engine=True, dag_engine="embedded"), name, config, run_input, on_event))
 
 
 async def _run_once(

@@ -13,11 +13,11 @@ import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
-import uvloop
 
 from vai.api import end_streams
 from vai.settings import Settings
 from vai.wiring.faults import CannotServe
+from vai.wiring.loop import run
 from vai.wiring.system import System, running
 
 
@@ -26,14 +26,14 @@ def serve(settings: Settings) -> int:
     _log_to_stderr(settings)
     listener = _listen(settings)
     with contextlib.closing(listener):
-        uvloop.run(_serve(settings, listener))
+        run(_serve(settings, listener))
     return 0
 
 
 def work(settings: Settings) -> int:
     """Drive runs without serving the API, until SIGTERM or SIGINT; the exit code. Raises CannotServe."""
     _log_to_stderr(settings)
-    uvloop.run(_work(settings))
+    run(_work(settings))
     return 0
 
 
