@@ -11,7 +11,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.domain.state import Instant
-from vai.ports import AccessStore, AlreadyExists, ApiKeyRecord, Clock
+from vai.ports import AccessStore, AlreadyExists, ApiKeyRecord, Clock, StoreUnavailable
 
 KEY_PREFIX = "vai_key_"
 SESSION_PREFIX = "vai_ses_"
@@ -62,7 +62,8 @@ class Access:
         if len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()
         self._cache[key_hash] = (now, record)
-        await self._store.touch_api_key(record.id, now)
+        with contextlib.suppress(StoreUnavailable):  # reading goes on where nothing can be written
+            await self._store.touch_api_key(record.id, now)
         return record
 
     async def open_session(self, secret: str) -> tuple[str, Instant]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api.site import Organization, Site, step
+from vai.ports import StoreUnavailable
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -160,3 +161,16 @@ async def test_by_cookie_only_our_own_pages_change_something(
         assert (await client.delete("/auth/session")).status_code == (204 if allowed else 403)
     async with site.client(**headers(bearer=us.key), **filled) as client:
         assert (await client.post(path)).status_code == 200
+
+
+async def test_reading_goes_on_where_nothing_can_be_written(
+    site: Site, us: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noting that a key was used must not refuse the request."""
+
+    async def full(*_: Any) -> None:
+        raise StoreUnavailable("The disk is full.")
+
+    monkeypatch.setattr(site.system.store, "touch_api_key", full)
+    async with site.client(**headers(key=us.key)) as client:
+        assert (await client.get("/automation-runs")).status_code == 200
