@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,13 +103,27 @@ async def test_a_long_history_is_continued_as_new_and_nothing_runs_twice(
 
 
 async def test_more_steps_than_may_be_at_work_at_once(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vai.temporal.workflow.MAX_RUNNING", 3)
+    monkeypatch.setattr("vai.temporal.workflow.FEW_RUNNING", 3)
     run_id = await world.start([step(f"s{i}", "noop") for i in range(20)])
     assert (await world.end(run_id)).status is RunStatus.COMPLETED
 
 
+async def test_steps_that_take_long_make_room_for_others(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vai.temporal.workflow.FEW_RUNNING", 2)
+    run_id = await world.start([step(f"s{i}", "until_stopped") for i in range(5)])
+    await _until(lambda: world.steps_at_work == 5)
+    await world.runs.cancel(world.who, run_id)
+    assert (await world.end(run_id)).status is RunStatus.CANCELLED
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    """Give way until a fact outside the event stream is there; the test's own time limit ends it."""
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+
+
 async def test_cancel_also_ends_steps_that_wait_for_room(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vai.temporal.workflow.MAX_RUNNING", 2)
+    monkeypatch.setattr("vai.temporal.workflow.FEW_RUNNING", 2)
     run_id = await world.start([step(f"s{i}", "until_stopped") for i in range(5)])
     await world.until(run_id, lambda e: e.type == "step.log")
     await world.runs.cancel(world.who, run_id)

@@ -167,6 +167,7 @@ def _answer(state: RunState, asked: Round, now: Instant) -> Answer:
     due_at = state.due_at()
     return Answer(
         begin=begin,
+        is_part=len(begin) < len(missing),
         stop=state.is_stopping and state.executing > 0,
         over=state.status.is_final,
         due_at=due_at,

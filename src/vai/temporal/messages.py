@@ -95,6 +95,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the workflow is to do next. `due_at`: when to look again without being told, `due_in_ms` from now."""
 
     begin: Sequence[Begin] = ()
+    is_part: bool = False  # there is more to begin than there was room for
     stop: bool = False  # ask what is at work to stop
     over: bool = False  # there is nothing more to drive
     due_at: Instant | None = None

@@ -18,9 +18,17 @@ with workflow.unsafe.imports_passed_through():
     from vai.temporal.messages import ADVANCE, STEP, WAKE, WORKFLOW, Answer, Begin, Order, Ref, Round, StepOrder, Told
     from vai.temporal.messages import told as message_of
 
-MAX_RUNNING = 500
-"""How many steps of one run are at work, or wait for a worker, at once: the server allows 2,000, and the history
-must hold all their results."""
+FEW_RUNNING, MAX_RUNNING = 50, 500
+"""How many steps of one run are at work, or wait for a worker, at once: few to begin with, and more by and by while
+they take long. The server refuses an answer of the workflow in whose making more than a hundred events came in, two
+a step; it allows 2,000 steps, and the history must hold all their results."""
+
+_GROW_SECONDS = 1.0
+
+DRAINS_FROM = 3_000
+"""From this length of the history on it tries to continue as new, waiting for what is at work for `DRAIN_SECONDS`."""
+
+DRAIN_SECONDS = 10.0
 
 MAX_HISTORY_BYTES = 14_000_000
 """Like `drain_events`, for the size: with `MAX_RUNNING` results of 64 KiB to come it stays below the limit of 50 MB."""
@@ -41,8 +49,13 @@ class RunWorkflow:
         self._told: list[Told] = []
         self._running: dict[Ref, workflow.ActivityHandle[Any]] = {}
         self._woken = False
+        self._room = FEW_RUNNING
+        self._reports = 0  # since it was last seen whether there should be more room
+        self._measures = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: int | None = None
+        self._drains_from = DRAINS_FROM
+        self._drains_until: float | None = None
 
     @workflow.signal(name=WAKE)
     def wake(self) -> None:
@@ -68,7 +81,7 @@ class RunWorkflow:
 
     async def _advance(self, *, takes_over: bool = False) -> Answer:
         told, self._told = self._told, []
-        room = 0 if self._drains() else MAX_RUNNING - len(self._running)
+        room = 0 if self._drains() else max(0, self._room - len(self._running))
         asked = Round(self._order.run_id, self._order.tenant_id, told, list(self._running), room, takes_over)
         answer: Answer = await workflow.execute_local_activity(
             ADVANCE,
@@ -85,7 +98,17 @@ class RunWorkflow:
         if answer.stop or answer.over:
             for handle in self._running.values():
                 handle.cancel()
+        if answer.is_part and not self._measures:
+            self._measures, self._reports = True, 0
+            asyncio.get_running_loop().call_later(_GROW_SECONDS, self._make_room)
         self._set_alarm(answer.due_at, answer.due_in_ms)
+
+    def _make_room(self) -> None:
+        """While fewer than half report in a second, more than are at work at once do no harm."""
+        self._measures = False
+        if self._reports < self._room / 2:
+            self._room = min(MAX_RUNNING, self._room + FEW_RUNNING)
+            self._woken = True
 
     def _execute(self, begin: Begin) -> None:
         order = self._order
@@ -106,6 +129,7 @@ class RunWorkflow:
 
     def _ended(self, ref: Ref, handle: asyncio.Task[Any]) -> None:
         del self._running[ref]
+        self._reports += 1
         self._told.append(_report_of(ref, handle))
 
     def _set_alarm(self, due_at: int | None, due_in_ms: int) -> None:
@@ -122,11 +146,24 @@ class RunWorkflow:
         self._woken = True
 
     def _drains(self) -> bool:
+        """True while nothing more is to begin, so that the workflow can continue as new when all at work has ended.
+
+        A long history is slow to replay. At first it waits only for so long: steps that take hours shall not hold
+        up the others, until there is no other way.
+        """
         info = workflow.info()
-        return (
-            info.get_current_history_length() >= self._order.drain_events
-            or info.get_current_history_size() >= MAX_HISTORY_BYTES
-        )
+        length = info.get_current_history_length()
+        if length >= self._order.drain_events or info.get_current_history_size() >= MAX_HISTORY_BYTES:
+            return True
+        if length < self._drains_from:
+            return False
+        if self._drains_until is None:
+            self._drains_until = workflow.time() + DRAIN_SECONDS
+            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self.wake)
+        if workflow.time() < self._drains_until:
+            return True
+        self._drains_from, self._drains_until = 2 * length, None
+        return False
 
     def _may_continue_as_new(self) -> bool:
         if self._running or self._told or self._woken:
