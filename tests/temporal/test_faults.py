@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
-from collections.abc import AsyncIterator, Sequence
+import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +12,9 @@ import pytest
 
 from tests.behaviour.shapes import step
 from tests.behaviour.worlds import OpenWorld, TemporalWorld, opener
-from tests.engine.conftest import ACTIONS, Clock
+from tests.engine.conftest import Clock
 from tests.temporal.conftest import Server
+from tests.temporal.processes import workers
 from tests.temporal_server import TemporalServer
 from vai.domain.interrupts import MAX_INTERRUPTS
 from vai.domain.status import RunStatus, StepStatus
@@ -29,34 +28,6 @@ pytestmark = pytest.mark.temporal
 def settings(settings: TemporalSettings) -> TemporalSettings:
     """A worker is taken for dead soon."""
     return replace(settings, heartbeat_seconds=1.0)
-
-
-@contextlib.asynccontextmanager
-async def workers(
-    folder: Path, settings: TemporalSettings, count: int = 1
-) -> AsyncIterator[Sequence[asyncio.subprocess.Process]]:
-    """Processes of `vai worker --temporal` on the test's database."""
-    environment = {
-        **os.environ,
-        "VAI_TEMPORAL_ADDRESS": settings.address,
-        "VAI_TEMPORAL_TASK_QUEUE": settings.task_queue,
-        "VAI_WORKER_LABELS": ",".join(settings.labels),
-        "VAI_DRAIN_SECONDS": "0",
-    }
-    command = [str(Path(sys.executable).with_name("vai")), "worker", "--temporal", "--actions", ACTIONS]
-    command += ["--data-dir", str(folder / "worker"), "--database-url", f"sqlite:///{folder / 'vai.db'}"]
-    with (folder / "workers.log").open("ab") as log:
-        started = [
-            await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
-            for _ in range(count)
-        ]
-    try:
-        yield started
-    finally:
-        for process in started:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
 
 
 async def test_a_worker_killed_in_the_middle_loses_nothing(
@@ -122,8 +93,10 @@ async def test_runs_are_accepted_while_the_server_is_away_and_go_on_when_it_is_b
             beside = await world.start([step("one", "noop")])
             dropped = await world.start([step("one", "noop")])
             assert (await world.runs.cancel(world.who, dropped)).status is RunStatus.CANCELLED
+            assert not await world.dispatcher.check()
             away.start()
             await world.until(before, lambda e: e.type == "step.log")
+            assert await world.dispatcher.check()
             assert (await world.end(beside)).status is RunStatus.COMPLETED
             away.stop()  # in the middle of a run
             asked = await world.runs.cancel(world.who, before)
@@ -134,6 +107,50 @@ async def test_runs_are_accepted_while_the_server_is_away_and_go_on_when_it_is_b
             assert (await world.end(before)).status is RunStatus.CANCELLED
     finally:
         away.stop()
+
+
+async def test_a_server_that_loses_everything_begins_its_runs_anew(
+    tmp_path: Path, clock: Clock, settings: TemporalSettings
+) -> None:
+    forgetful = TemporalServer(tmp_path / "temporal.log")
+    forgetful.start()
+    ledger = {"ledger": str(tmp_path / "ledger")}
+    try:
+        async with opener(tmp_path, clock, replace(settings, address=forgetful.address))() as world:
+            run_id = await world.start([step("one", "tell", definition=ledger), step("two", "until_stopped", "one")])
+            await world.until(run_id, lambda e: e.type == "step.log")
+            forgetful.stop()
+            forgetful.start()
+            await world.until(run_id, lambda e: e.type == "step.started" and '"tryNumber":2' in e.data)
+            await world.runs.cancel(world.who, run_id)
+            assert (await world.end(run_id)).status is RunStatus.CANCELLED
+            assert (await world.types(run_id)).count("step.started one") == 1
+    finally:
+        forgetful.stop()
+
+
+async def test_a_worker_that_was_taken_for_dead_and_comes_back_reports_too_late(
+    open_world: OpenWorld, settings: TemporalSettings, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    slow = step("slow", "tell", definition={"ledger": str(ledger), "seconds": 1.0})
+    async with open_world(engine=False) as idle, workers(tmp_path, settings) as (paused,):
+        run_id = await idle.start([slow, step("after", "noop", "slow")])
+        await _until(lambda: ledger.exists() and ledger.read_text() != "")
+        paused.send_signal(signal.SIGSTOP)
+        async with open_world() as next_one:
+            await next_one.until(run_id, lambda e: e.type == "step.interrupted")
+            paused.send_signal(signal.SIGCONT)
+            assert (await next_one.end(run_id)).status is RunStatus.COMPLETED
+            types = await next_one.types(run_id)
+    assert (types.count("step.started slow"), types.count("step.completed slow")) == (2, 1)
+    assert len(ledger.read_text().splitlines()) == 2
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    """Give way until a fact outside the event stream is there; the test's own time limit ends it."""
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
 
 
 async def test_a_change_that_nobody_handed_on_gets_through(world: TemporalWorld, tmp_path: Path, clock: Clock) -> None:

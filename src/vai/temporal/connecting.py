@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from temporalio.client import Client
@@ -22,7 +22,7 @@ class TemporalSettings:
     tls_ca: Path | None = None  # of the server's certificate; None: the system's
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     labels: tuple[str, ...] = ()  # of this worker
     heartbeat_seconds: float = 10.0  # a worker that is silent for so long is taken for dead
     drain_seconds: float = 120.0  # what running steps are given when a worker is stopped

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
@@ -27,6 +28,7 @@ _WAKES = frozenset({"run.retried", "run.cancel_requested", "step.decided"})
 _AT_ONCE = 32  # calls under way
 _BATCH = 100  # runs looked at in one sweep
 _RETRY_SECONDS = 1.0
+_CHECK_SECONDS = 2.0
 _MOST_REMEMBERED = 10_000
 
 
@@ -51,9 +53,17 @@ class Dispatcher:
         return workflow_id(run_id) if orchestrator == ORCHESTRATOR else None
 
     @property
-    def is_reachable(self) -> bool:
-        """False while the server does not answer."""
-        return self._is_reachable
+    def address(self) -> str:
+        """Where the server is."""
+        return self._settings.address
+
+    async def check(self) -> bool:
+        """Whether the server answers just now."""
+        assert self._client is not None  # noqa: S101 - set by `start`
+        try:
+            return await self._client.service_client.check_health(timeout=timedelta(seconds=_CHECK_SECONDS))
+        except (RPCError, RuntimeError):
+            return False
 
     async def start(self) -> None:
         """Begin to hand on. The server need not be there. Raises OSError for certificates that cannot be read."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vai.ports import ORCHESTRATORS, Actions, Clock, Store
 from vai.runs import Door
@@ -29,6 +30,10 @@ class OnTemporal:
             raise CannotServe(f"A certificate for Temporal cannot be read: {error}.") from error
         if self.worker is not None:
             await self.worker.start()
+
+    async def check(self) -> Mapping[str, Any]:
+        """What `/health?deep=true` says of it. The service is well without it: runs wait for it."""
+        return {"reachable": await self.dispatcher.check(), "address": self.dispatcher.address}
 
     @property
     def steps_at_work(self) -> int:

@@ -117,7 +117,10 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
         runs.name_job = temporal.dispatcher.name_job
 
     async def health(deep: bool) -> Mapping[str, Any]:
-        return {"status": "ok", **({"database": await store.check()} if deep else {})}
+        if not deep:
+            return {"status": "ok"}
+        found = {"status": "ok", "database": await store.check()}
+        return found if temporal is None else {**found, "temporal": await temporal.check()}
 
     doors = Doors(
         runs=runs,
