@@ -57,6 +57,17 @@ async def beyond_help() -> None:
 
 
 @action
+async def slow_to_end(path: str, context: Context) -> None:
+    """Takes a while to end, and leaves a file when it has."""
+    context.logger.info("at work")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0.2)
+        Path(path).touch()  # noqa: ASYNC240
+
+
+@action
 async def immortal() -> None:
     """Swallows every cancellation for two seconds."""
     ends = time.monotonic() + 2
