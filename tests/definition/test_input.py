@@ -81,6 +81,8 @@ def test_no_input_is_an_empty_object_where_one_is_asked_for(schema: Any, value: 
         ({"$ref": "#"}, ()),
         ({"$ref": "#/$defs/nope"}, ()),
         ({"patternProperties": {"[": {}}}, ("patternProperties",)),
+        ({"properties": {"a": {"pattern": "(?=a)b"}}}, ("properties", "a", "pattern")),
+        ({"unevaluatedProperties": False, "patternProperties": {"a": {}}}, ()),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_refused(schema: Any, place: tuple[str, ...]):
@@ -118,3 +120,52 @@ def test_a_schema_never_makes_the_server_fetch_anything():
             server.shutdown()
             thread.join()
     assert asked == []
+
+
+# --- bounded time: each of these stopped the whole server for minutes, or for good --------------------------
+
+_BACKTRACKS = "^(a+)+$"
+_LONG = "a" * 50 + "!"
+
+
+@pytest.mark.parametrize(
+    "schema, value",
+    [
+        ({"pattern": _BACKTRACKS}, _LONG),
+        ({"properties": {"x": {"pattern": _BACKTRACKS}}}, {"x": _LONG}),
+        ({"patternProperties": {_BACKTRACKS: {}}, "additionalProperties": False}, {_LONG: 1}),
+        ({"propertyNames": {"pattern": _BACKTRACKS}}, {_LONG: 1}),
+        ({"allOf": [{"$schema": "https://json-schema.org/draft/2020-12/schema", "pattern": _BACKTRACKS}]}, _LONG),
+    ],
+)
+def test_no_pattern_backtracks(schema: Any, value: Any):
+    assert len(check_input(parse({"inputs": schema}, KINDS), value)) == 1
+
+
+@pytest.mark.parametrize("last, faults", [({"i": 19_999}, 0), ({"i": 0}, 1), ({"i": 0.0}, 1), ({"i": False}, 0)])
+def test_elements_are_compared_once_each(last: Any, faults: int):
+    definition = parse({"inputs": {"uniqueItems": True}}, KINDS)
+    value = [*({"i": number} for number in range(19_999)), last]
+    assert len(check_input(definition, value)) == faults
+
+
+def _doubling(levels: int, last: Any) -> dict[str, Any]:
+    defs = {f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(levels)}
+    return {"$ref": "#/$defs/d0", "$defs": {**defs, f"d{levels}": last}}
+
+
+def test_a_schema_that_multiplies_itself_is_refused():
+    with pytest.raises(InvalidDefinition, match="too long"):
+        parse({"inputs": _doubling(40, {})}, KINDS)
+
+
+def test_a_schema_that_multiplies_itself_over_a_field_only_costs_that_input():
+    definition = parse({"inputs": {"properties": {"a": _doubling(40, {})}, "$defs": _doubling(40, {})["$defs"]}}, KINDS)
+    assert check_input(definition, {}) == ()
+    assert [fault.type for fault in check_input(definition, {"a": 1})] == ["json_schema"]
+
+
+def test_a_large_input_is_checked_whole():
+    definition = parse({"inputs": {"items": {"type": "integer", "minimum": 0}}}, KINDS)
+    assert check_input(definition, [1] * 50_000) == ()
+    assert [fault.loc for fault in check_input(definition, [*[1] * 50_000, -1])] == [(50_000,)]

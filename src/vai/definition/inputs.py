@@ -1,33 +1,48 @@
 """The JSON Schema of a run's input: checked with the definition, and against what a run is started with."""
 
-import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, cast
 
 import referencing
 import referencing.exceptions
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, ValidationError
 
 from vai.definition.bounds import check_bounds, kind_of
 from vai.definition.faults import Faults, Loc, shown
+from vai.definition.json_schema import (
+    BadPattern,
+    BoundedValidator,
+    TooMuch,
+    additional,
+    budget,
+    check_pattern,
+)
 from vai.ports import Fault
 
 MAX_INPUT_FAULTS = 100
 _VALUES = ("const", "default", "enum", "examples")  # below these stands no schema
+_NO_FORMATS = FormatChecker(())
 _NO_DOCUMENTS: referencing.Registry[Any] = referencing.Registry()  # never fetches what a $ref names
 
 
 def compile_inputs(schema: Mapping[str, Any], loc: Loc, faults: Faults) -> Draft202012Validator | None:
     """The validator of `schema`; None after noting what is wrong with it."""
     try:
-        Draft202012Validator.check_schema(schema)
+        # Without the check of formats: regular expressions are another's, see `_check_keyword`.
+        Draft202012Validator.check_schema(schema, format_checker=_NO_FORMATS)
     except SchemaError as error:
         faults.add((*loc, *error.absolute_path), f"It is not a JSON Schema: {_sentence(error)}", "json_schema")
         return None
-    validator = Draft202012Validator(schema, registry=_NO_DOCUMENTS)
-    sound = [_check_keyword(name, value, (*loc, *path), faults) for path, name, value in _keywords(schema)]
+    validator: Draft202012Validator = BoundedValidator(schema, registry=_NO_DOCUMENTS)
+    keywords = list(_keywords(schema))
+    sound = [_check_keyword(name, value, (*loc, *path), faults) for path, name, value in keywords]
     if not all(sound):
+        return None
+    names = {name for _, name, _ in keywords}
+    if names.issuperset(("unevaluatedProperties", "patternProperties")):
+        faults.add(loc, "It cannot have both unevaluatedProperties and patternProperties.", "json_schema")
         return None
     for reason in _trial(validator):
         faults.add(loc, reason, "json_schema")
@@ -41,24 +56,41 @@ def check_value(validator: Draft202012Validator, value: Any) -> tuple[Fault, ...
     check_bounds(value, faults)
     if not faults:
         try:
-            for error in validator.iter_errors(value):
-                _add(error, faults)
-        except (RecursionError, referencing.exceptions.Unresolvable, re.error):
+            with budget(_count(value)):
+                for error in islice(validator.iter_errors(value), MAX_INPUT_FAULTS):
+                    _add(error, faults)
+        except (RecursionError, referencing.exceptions.Unresolvable):
             faults.add((), "The input could not be checked: its schema refers to itself without end.", "json_schema")
+        except TooMuch:
+            faults.add((), "The input could not be checked: its schema takes too long for one so large.", "json_schema")
     return faults.listed()[:MAX_INPUT_FAULTS]
+
+
+def _count(value: Any) -> int:
+    """How many values it holds."""
+    count, waiting = 0, [value]
+    while waiting:
+        inner = waiting.pop()
+        count += 1
+        if isinstance(inner, dict):
+            waiting.extend(inner.values())
+        elif isinstance(inner, list):
+            waiting.extend(inner)
+    return count
 
 
 def _trial(validator: Draft202012Validator) -> Iterator[str]:
     """Why the schema cannot be used, found by using it."""
     try:
-        validator.is_valid({})
-        validator.is_valid(None)
+        with budget(0):
+            validator.is_valid({})
+            validator.is_valid(None)
     except RecursionError:
         yield "The schema refers to itself without end."
+    except TooMuch:
+        yield "The schema refers to its parts so often that even {} takes too long to check."
     except referencing.exceptions.Unresolvable as error:
         yield f"A reference leads nowhere: {shown(str(error.ref))}."
-    except re.error as error:
-        yield f"A pattern is not a regular expression: {error}."
 
 
 def _keywords(schema: Any) -> Iterator[tuple[Loc, str, Any]]:
@@ -84,9 +116,9 @@ def _check_keyword(name: str, value: Any, loc: Loc, faults: Faults) -> bool:
         patterns.extend(value)
     for pattern in patterns:
         try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            faults.add(loc, f"It is not a regular expression: {error}.", "json_schema")
+            check_pattern(pattern)
+        except BadPattern as reason:
+            faults.add(loc, f"It is not a regular expression that can be used: {reason}.", "json_schema")
             return False
     return True
 
@@ -99,12 +131,9 @@ def _add(error: ValidationError, faults: Faults) -> None:
             if name not in instance:
                 faults.add((*loc, name), "This field is required.", "missing")
     elif error.validator == "additionalProperties" and rule is False:
-        known = schema.get("properties", {})
-        patterns = schema.get("patternProperties", {})
-        for name in instance:
-            if name not in known and not any(re.search(pattern, name) for pattern in patterns):
-                end = faults.suggest(name, known)
-                faults.add((*loc, name), f"There is no field {shown(name)}.{end}", "unknown_field")
+        for name in additional(instance, schema):
+            end = faults.suggest(name, schema.get("properties", {}))
+            faults.add((*loc, name), f"There is no field {shown(name)}.{end}", "unknown_field")
     else:
         faults.add(loc, _sentence(error), str(error.validator))
 
