@@ -133,7 +133,7 @@ class Engine:
                 await self._look_after_held()
                 await self._claim_some()
             except StoreUnavailable as reason:
-                _log.warning("cannot look for runs: %s", reason)
+                _log.debug("cannot look for runs: %s", reason)
             except Exception:
                 _log.exception("cannot look for runs")  # a defect of ours; without this chore nothing would run
 
@@ -195,7 +195,7 @@ class Engine:
         except NotFound:
             return
         except StoreUnavailable as reason:
-            _log.warning("run %s is tried again in %g s: %s", run_id, _RETRY_SECONDS, reason)
+            _log.debug("run %s is tried again in %g s: %s", run_id, _RETRY_SECONDS, reason)
             self._take_later(run_id)
         except Exception:
             # A defect of ours must not lose the run, nor spin: it stays ours and is tried again.
@@ -225,7 +225,7 @@ class Engine:
                     _log.warning("this engine was taken for dead; it lets go of its runs and begins anew")
                     await self._begin_anew()
             except StoreUnavailable as reason:
-                _log.warning("the lease could not be renewed: %s", reason)
+                _log.debug("the lease could not be renewed: %s", reason)
             except Exception:
                 _log.exception("the lease could not be renewed")  # a defect of ours; the next attempt may do
 

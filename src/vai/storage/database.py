@@ -8,6 +8,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from vai.storage.jobs import Committed, Job
+from vai.storage.outage import Outage
 from vai.storage.statements import Connection, Statement
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Database(ABC):
     """One database: its connections, its dialect, and what it says of engines that live."""
 
     dialect: Dialect
+    outage: Outage
 
     def compile(self, clause: ClauseElement) -> Statement:
         """The statement for this database's driver."""

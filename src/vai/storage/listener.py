@@ -31,6 +31,7 @@ class Listener:
         self._process_id = process_id
         self._tell = tell
         self.is_connected = False
+        self._is_lost = False  # and that was told
         self._task = asyncio.get_running_loop().create_task(self._keep_listening(), name="vai-listener")
 
     async def stop(self) -> None:
@@ -46,7 +47,9 @@ class Listener:
                 await self._listen()
             except psycopg.Error as error:
                 wait = _FIRST_WAIT if self.is_connected else min(wait * 2, _LONGEST_WAIT)
-                _logger.warning("Notifications of PostgreSQL are lost, connecting again: %s", type(error).__name__)
+                level = logging.DEBUG if self._is_lost else logging.WARNING
+                _logger.log(level, "Notifications of PostgreSQL are lost, connecting again: %s", type(error).__name__)
+                self._is_lost = True
             finally:
                 self.is_connected = False
             await asyncio.sleep(wait)
@@ -56,6 +59,9 @@ class Listener:
         try:
             await connection.execute(f"LISTEN {CHANNEL}".encode())
             self.is_connected = True
+            if self._is_lost:
+                self._is_lost = False
+                _logger.warning("Notifications of PostgreSQL come again.")
             async for notification in connection.notifies():
                 self._hear(notification.payload)
         finally:

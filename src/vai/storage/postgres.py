@@ -19,6 +19,7 @@ from vai.storage.database import Database, Session
 from vai.storage.jobs import Committed
 from vai.storage.listener import Listener
 from vai.storage.migrate import migrate_postgres
+from vai.storage.outage import Outage
 from vai.storage.postgres_batch import BatchStatements
 from vai.storage.postgres_session import PostgresSession
 from vai.storage.statements import Connection
@@ -47,6 +48,7 @@ class PostgresDatabase(Database):
             raise ValueError("This is not a PostgreSQL URL such as postgresql://user@host/name.") from None
         self._statements = BatchStatements(self.dialect)
         self._process_id = uuid4().hex
+        self.outage = Outage()
         self._threads = ThreadPoolExecutor(_READERS, "vai-reader")
         self._own = threading.local()  # each reading thread's connection
         self._readers: list[psycopg.Connection] = []
@@ -91,7 +93,7 @@ class PostgresDatabase(Database):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
         except psycopg.Error as error:
-            raise self.explain(error) from error
+            raise self.outage.noted(self.explain(error)) from error
         except RuntimeError as error:
             raise StoreUnavailable("The store is closed.") from error
 

@@ -20,6 +20,7 @@ from vai.ports import AlreadyExists, StoreUnavailable
 from vai.storage.database import Database, Session
 from vai.storage.jobs import Committed
 from vai.storage.migrate import migrate_sqlite
+from vai.storage.outage import Outage
 from vai.storage.sqlite_session import SqliteSession, Statements
 from vai.storage.statements import Connection
 
@@ -41,6 +42,7 @@ class SqliteDatabase(Database):
         if not parts.path[1:] or level not in _SYNCHRONOUS:
             raise ValueError(f"{url!r} is not a SQLite URL such as sqlite:///vai.db?synchronous=FULL")
         self._synchronous = level
+        self.outage = Outage()
         self._statements = Statements(self.dialect)
         self._reader: sqlite3.Connection | None = None
         self._list_readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
@@ -102,7 +104,7 @@ class SqliteDatabase(Database):
                 return work(self._reader)
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._list, work)
         except sqlite3.Error as error:
-            raise self.explain(error) from error
+            raise self.outage.noted(self.explain(error)) from error
 
     def _list(self, work: Callable[[Connection], T]) -> T:
         connection = self._list_readers.get()

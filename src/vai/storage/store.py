@@ -7,19 +7,20 @@ from typing import Any
 
 from sqlalchemy import literal_column, select
 
-from vai.ports import Clock, Commits
+from vai.ports import Clock, Commits, Transaction
 from vai.storage.access import Access
 from vai.storage.automations import Automations
 from vai.storage.database import Database
 from vai.storage.jobs import Committed
 from vai.storage.leases import Leases
 from vai.storage.runs import Runs
+from vai.storage.standing import Operations
 from vai.storage.writer import Writer
 
 _logger = logging.getLogger(__name__)
 
 
-class SqlStore(Runs, Automations, Access, Leases):
+class SqlStore(Runs, Automations, Access, Leases, Operations):
     """The `Store` of the ports."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -30,7 +31,7 @@ class SqlStore(Runs, Automations, Access, Leases):
     async def open(self) -> None:
         """Migrate, connect, start the writer. Raises StoreUnavailable with a sentence on what to do."""
         await asyncio.to_thread(self._db.prepare)
-        writer = Writer(self._db, self._tell)
+        writer = Writer(self._db, self._tell, self._tell_transaction)
         writer.start(await asyncio.to_thread(self._db.session))
         self._writer = writer
         self._db.listen(self._tell)
@@ -54,3 +55,7 @@ class SqlStore(Runs, Automations, Access, Leases):
             except Exception:
                 # One listener's fault must not keep the others, or other runs, from hearing.
                 _logger.exception("A listener failed on a commit of run %s", run.run_id)
+
+    def _tell_transaction(self, transaction: Transaction) -> None:
+        for listener in self.on_transaction:
+            listener(transaction)
