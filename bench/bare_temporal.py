@@ -39,7 +39,7 @@ class Diamond:
             noop,
             key,
             start_to_close_timeout=timedelta(days=1),
-            heartbeat_timeout=timedelta(seconds=10),
+            heartbeat_timeout=timedelta(minutes=2),
             retry_policy=_ONCE,
         )
 
