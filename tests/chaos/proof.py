@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -53,19 +54,29 @@ def prove(cluster: Cluster, book: Book, ledger: Path, seconds: float = 120) -> F
     return findings
 
 
+def _get(client: httpx.Client, path: str, **params: Any) -> dict[str, Any]:
+    """The answer, asked for again while the server is away: a poisoned run may still be taking it down."""
+    pause = threading.Event()
+    for _ in range(600):
+        with contextlib.suppress(httpx.TransportError):
+            answer = client.get(path, params=params, headers={"Accept": "application/json"})
+            if answer.status_code == 200:
+                return dict(answer.json())
+        pause.wait(0.1)
+    raise RuntimeError(f"{path}: no answer any more")
+
+
 def _wait_until_final(client: httpx.Client, seconds: float, findings: Findings) -> dict[str, dict[str, Any]]:
     until, pause = time.monotonic() + seconds, threading.Event()
     while True:
-        live = client.get(
-            "/automation-runs", params={"status": ["pending", "running", "awaiting_approval"], "limit": 5}
-        ).json()
+        live = _get(client, "/automation-runs", status=["pending", "running", "awaiting_approval"], limit=5)
         if live["total"] == 0 or time.monotonic() > until:
             break
         pause.wait(0.3)
     findings.expect(live["total"] == 0, f"{live['total']} runs have not ended, such as {live['items'][:2]}")
     runs: dict[str, dict[str, Any]] = {}
     while True:
-        page = client.get("/automation-runs", params={"limit": 1000, "offset": len(runs)}).json()
+        page = _get(client, "/automation-runs", limit=1000, offset=len(runs))
         runs.update((run["id"], run) for run in page["items"])
         if not page["items"] or len(runs) >= page["total"]:
             return runs
@@ -83,9 +94,7 @@ def _effects(ledger: Path) -> Counter[tuple[str, str, int, int]]:
 def _events(client: httpx.Client, run_id: str) -> list[dict[str, Any]]:
     path, found = f"/automation-runs/{run_id}/events", []
     while True:
-        page = client.get(
-            path, params={"after": len(found), "limit": 1000}, headers={"Accept": "application/json"}
-        ).json()
+        page = _get(client, path, after=len(found), limit=1000)
         found += page["items"]
         if page["nextAfter"] is None:
             return found
