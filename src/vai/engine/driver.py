@@ -63,6 +63,7 @@ class Driver:
         self._stale = False
         self._draining = False
         self._handing_back = False
+        self.is_lost = False  # another engine took the run while this one drove it
 
     @property
     def executing(self) -> int:
@@ -114,6 +115,7 @@ class Driver:
                 await self._something_to_do()
                 command = await self._next_command()
         except LeaseLost:
+            self.is_lost = True
             _log.info("run %s is not driven here any more", self._state.id)
         finally:
             self._clear_timers()
@@ -177,7 +179,7 @@ class Driver:
             if not isinstance(outcome, Conflict):
                 break
             await self._reload()
-            self._begin_what_landed(command)
+            self._account_for_what_runs(command, decided)
             decided = transition(self._state, command, self._tools.clock())
             release = isinstance(command, c.HandBack) or self._may_rest(decided.state)
             if not (decided.events or lines or release):
@@ -217,19 +219,27 @@ class Driver:
         self._state, self._version = loaded.state, loaded.version
         self._follow_state()
 
-    def _begin_what_landed(self, command: c.Command) -> None:
-        """Execute steps that are started but not at work here: their commit landed although the database, being cut
-        off in the middle of it, could not say so.
+    def _account_for_what_runs(self, command: c.Command, refused: Transition) -> None:
+        """After a conflict: take up steps that are started but not at work here.
 
-        Not where what is started may be another engine's, or has just been ended by us: those are interrupted.
+        Those that the refused change starts have been started by it: it had landed although the database, being cut
+        off in the middle of it, could not say so. They are executed. Others were started by another engine, when a
+        change that let the run go had landed unheard, and the run has come back since: they are interrupted.
         """
         if isinstance(command, c.TakeOver | c.HandBack):
-            return
-        reported = getattr(command, "reports", ())
-        known = {(report.key, report.try_number) for report in (*reported, *self._inbox)}
+            return  # these interrupt all that is at work, and nothing is at work here
+        reported = (*getattr(command, "reports", ()), *self._inbox)
+        known = {(report.key, report.attempt, report.try_number) for report in reported}
+        starts = (event for event in refused.events if isinstance(event, e.StepStarted))
+        ours = {(event.key, refused.state.attempt, event.try_number) for event in starts}
         for step in self._state.steps.values():
-            if step.is_executing and step.key not in self._executions and (step.key, step.tries) not in known:
+            tried = (step.key, self._state.attempt, step.tries)
+            if not step.is_executing or step.key in self._executions or tried in known:
+                continue
+            if tried in ours:
                 self._execute(step.key, resolved(self._state, step.key))
+            else:
+                self._receive(c.Interrupted(step.key, step.tries, attempt=self._state.attempt))
 
     async def _load(self) -> Loaded:
         while True:
