@@ -66,7 +66,30 @@ async def test_an_automation_without_an_active_version_starts_nothing(us: Organi
     assert "Publish" in refused.json()["detail"]
 
 
+async def test_a_large_input_is_checked_like_any_other(us: Organization) -> None:
+    automation_id = await us.define(step("a"), inputs={"items": {"type": "integer"}})
+    path = f"/automations/{automation_id}/runs"
+    assert (await us.post(path, json={"input": [1] * 5_000})).status_code == 201
+    refused = await us.post(path, json={"input": [*[1] * 5_000, "x"]})
+    assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["body", "input", 5_000])
+
+
 # --- idempotency -------------------------------------------------------------------------------------------
+
+
+async def test_a_key_finds_its_run_although_it_could_not_be_started_any_more(us: Organization) -> None:
+    automation_id = await us.define(step("a"))
+    path, key = f"/automations/{automation_id}", {"Idempotency-Key": str(uuid4())}
+    first = await us.post(f"{path}/runs", json={"input": {"n": 1}}, headers=key)
+    stricter = {"inputs": {"required": ["m"]}, "steps": [step("a")]}
+    await us.post(f"{path}/versions", json={"config": stricter})
+    await us.post(f"{path}/versions/2/publish")
+    again = [await us.post(f"{path}/runs", json={"input": {"n": 1}}, headers=key)]
+    await us.post(f"{path}/versions/2/archive")
+    again += [await us.post(f"{path}/runs", json={"input": {"n": 1}}, headers=key)]
+    assert [(answer.status_code, answer.json()["id"]) for answer in again] == [(200, first.json()["id"])] * 2
+    other = await us.post(f"{path}/runs", json={"input": {"n": 2}}, headers=key)
+    assert (other.status_code, other.json()["type"]) == (409, "/errors/idempotency-mismatch")
 
 
 async def test_asked_many_times_at_once_with_one_key_one_run_is_started(us: Organization) -> None:

@@ -58,6 +58,15 @@ async def test_an_idempotency_key_is_the_automations_own(store: SqlStore, tenant
     assert (await store.create_run(new_run(another, key="k"))).is_new
 
 
+async def test_the_run_of_a_key_can_be_looked_up(store: SqlStore, tenant: Tenant) -> None:
+    first = await store.create_run(new_run(tenant, key="k"))
+    found = await store.known_run(tenant.id, first.run.automation_id, "k")
+    assert found is not None
+    assert (found.run.id, found.is_new, found.idempotency_hash) == (first.run.id, False, "hash of k")
+    assert await store.known_run(tenant.id, first.run.automation_id, "other") is None
+    assert await store.known_run((await add_tenant(store)).id, first.run.automation_id, "k") is None
+
+
 async def test_the_accepting_engine_may_hold_the_run_from_the_beginning(store: SqlStore, tenant: Tenant) -> None:
     await store.register_engine("here", 60)
     await store.register_engine("there", 60)

@@ -2,6 +2,7 @@
 
 from vai.definition.expression import Expression
 from vai.definition.faults import InvalidDefinition
+from vai.definition.inputs import is_large
 from vai.definition.model import definition_schema
 from vai.definition.parse import Definition, check_input, given_input, parse, resolve
 from vai.definition.template import Template
@@ -14,6 +15,7 @@ __all__ = [
     "check_input",
     "definition_schema",
     "given_input",
+    "is_large",
     "parse",
     "resolve",
 ]

@@ -1,5 +1,6 @@
 """The JSON Schema of a run's input: checked with the definition, and against what a run is started with."""
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, cast
@@ -22,6 +23,7 @@ from vai.definition.json_schema import (
 from vai.ports import Fault
 
 MAX_INPUT_FAULTS = 100
+_LARGE = 1_000  # values
 _VALUES = ("const", "default", "enum", "examples")  # below these stands no schema
 _NO_FORMATS = FormatChecker(())
 _NO_DOCUMENTS: referencing.Registry[Any] = referencing.Registry()  # never fetches what a $ref names
@@ -66,10 +68,15 @@ def check_value(validator: Draft202012Validator, value: Any) -> tuple[Fault, ...
     return faults.listed()[:MAX_INPUT_FAULTS]
 
 
-def _count(value: Any) -> int:
-    """How many values it holds."""
+def is_large(value: Any) -> bool:
+    """True when a check of this input takes so long that nobody should wait for it beside."""
+    return _count(value, _LARGE) >= _LARGE
+
+
+def _count(value: Any, at_most: float = math.inf) -> int:
+    """How many values it holds, counted no further than `at_most`."""
     count, waiting = 0, [value]
-    while waiting:
+    while waiting and count < at_most:
         inner = waiting.pop()
         count += 1
         if isinstance(inner, dict):

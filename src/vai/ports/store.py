@@ -31,6 +31,10 @@ class RunStore(Protocol):
     """Where runs are kept. Every method takes the tenant where a person may be behind it."""
 
     async def create_run(self, new: NewRun) -> Created: ...
+    async def known_run(self, tenant_id: str, automation_id: str, idempotency_key: str) -> Created | None:
+        """The run that this key started, or None."""
+        ...
+
     async def commit(self, change: RunChange) -> Outcome: ...
     async def append(self, run_id: str, lease_owner: str | None, attempt: int, events: Sequence[Event]) -> bool:
         """Store progress and log events, which change no state; sets the step's progress. Without a `lease_owner`

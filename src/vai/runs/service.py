@@ -1,5 +1,6 @@
 """What may be asked of runs: start, read, cancel, retry, follow. The API, the CLI and triggers all call this."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.access import Principal
-from vai.definition import check_input, given_input
+from vai.definition import check_input, given_input, is_large
 from vai.domain.commands import Cancel, Retry
 from vai.domain.events import RunCreated
 from vai.domain.graph import Graph, StepSpec
@@ -92,19 +93,36 @@ class Runs:
         Raises NotFound, NotStartable, InvalidInput, IdempotencyMismatch.
         """
         digest = _request_hash(request)
-        automation, version = await self._startable(who, request)
-        definition = self._definitions.stored(version.id, version.config)
-        faults = check_input(definition, request.input)
-        if faults:
-            raise InvalidInput(faults)
-        request = msgspec.structs.replace(request, input=given_input(definition, request.input))
-        new = self._new_run(who, request, automation, version, digest)
-        created = await self._create(new, definition.graph)
+        try:
+            created = await self._begin(who, request, digest)
+        except (NotStartable, InvalidInput):
+            # Since the run was started, its version may have been archived, or another published.
+            known = await self._known(who, request)
+            if known is None:
+                raise
+            created = known
         if not created.is_new and created.idempotency_hash != digest:
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used before with another request; use a new key for a new run."
             )
         return created
+
+    async def _begin(self, who: Principal, request: StartRun, digest: str) -> Created:
+        automation, version = await self._startable(who, request)
+        definition = self._definitions.stored(version.id, version.config)
+        if is_large(request.input):
+            # The process goes on with everything else meanwhile.
+            faults = await asyncio.to_thread(check_input, definition, request.input)
+        else:
+            faults = check_input(definition, request.input)
+        if faults:
+            raise InvalidInput(faults)
+        request = msgspec.structs.replace(request, input=given_input(definition, request.input))
+        return await self._create(self._new_run(who, request, automation, version, digest), definition.graph)
+
+    async def _known(self, who: Principal, request: StartRun) -> Created | None:
+        key = request.idempotency_key
+        return None if key is None else await self._store.known_run(who.tenant_id, request.automation_id, key)
 
     async def _create(self, new: NewRun, graph: Graph) -> Created:
         if new.lease_owner is None:

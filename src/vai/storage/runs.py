@@ -70,10 +70,14 @@ class _Statements:
             )
         )
         self.save_artifact = db.compile(insert(artifacts).values({name: param(name) for name in rows.ARTIFACT}))
-        newest = func.max(_run.id)
-        self.newest_run_id = db.compile(
-            select(newest).where(_run.tenant_id == tenant, _run.automation_id == param("automation_id"))
+        self._of_automations(db)
+
+    def _of_automations(self, db: Database) -> None:
+        of_automation = and_(_run.tenant_id == param("tenant_id"), _run.automation_id == param("automation_id"))
+        self.known_run = db.compile(
+            select(*RUN_COLUMNS, _run.idempotency_hash).where(of_automation, _run.idempotency_key == param("key"))
         )
+        self.newest_run_id = db.compile(select(func.max(_run.id)).where(of_automation))
 
 
 class Runs(StoreBase):
@@ -89,6 +93,12 @@ class Runs(StoreBase):
         writer = self._open_writer
         created: Created = await writer.put(jobs.creation(writer.future(), new))
         return created
+
+    async def known_run(self, tenant_id: str, automation_id: str, idempotency_key: str) -> Created | None:
+        """The run that this key started, or None."""
+        params = {"tenant_id": tenant_id, "automation_id": automation_id, "key": idempotency_key}
+        row = await self._db.read(lambda c: self._run_sql.known_run.one(c, params), is_keyed=True)
+        return None if row is None else Created(rows.run_record(row), False, row[-1])
 
     async def commit(self, change: RunChange) -> Outcome:
         """Write a change whole, or nothing of it."""
