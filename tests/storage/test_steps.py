@@ -106,9 +106,10 @@ json_values = st.recursive(
     max_leaves=6,
 )
 ids = st.none() | st.builds(new_id)
+keys = st.from_regex(r"[a-z][a-z0-9_]{0,10}(\[\d\])?", fullmatch=True)
 step_states = st.builds(
     StepState,
-    key=st.from_regex(r"[a-z][a-z0-9_]{0,10}(\[\d\])?", fullmatch=True),
+    key=keys,
     status=st.sampled_from(StepStatus),
     attempt=st.integers(1, 3),
     action_run_id=ids,
@@ -130,7 +131,7 @@ step_states = st.builds(
     decision_id=ids,
     child_run_id=ids,
     skip_reason=st.none() | st.sampled_from(SkipReason),
-    skipped_by=st.none() | texts,
+    skipped_by=st.none() | keys,
 )
 
 
