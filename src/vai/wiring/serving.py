@@ -18,6 +18,7 @@ from vai.api import end_streams
 from vai.settings import Settings
 from vai.wiring.faults import CannotServe
 from vai.wiring.loop import run
+from vai.wiring.reception import BoundedProtocol
 from vai.wiring.system import System, running
 
 
@@ -73,7 +74,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with running(settings) as system:
         config = uvicorn.Config(
             system.app,
-            http="httptools",
+            http=BoundedProtocol,
             loop="none",
             lifespan="off",
             ws="none",
