@@ -1,5 +1,7 @@
 """Bad requests get a clear answer in the promised form, and never a 500."""
 
+import asyncio
+import logging
 from typing import Any
 from uuid import uuid4
 
@@ -223,3 +225,16 @@ async def test_health_needs_no_credential(site: Site) -> None:
 async def test_no_page_loads_from_another_host(site: Site, path: str) -> None:
     async with site.client() as client:
         assert (await client.get(f"{site.url}{path}")).status_code == 404
+
+
+async def test_a_body_that_breaks_off_is_no_fault_of_ours(us: Organization, caplog: pytest.LogCaptureFixture) -> None:
+    host, port = us.site.url.removeprefix("http://").split(":")
+    key = us.http.headers["x-api-key"]
+    for framing in ("Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n5\r\n{"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /api/v1/automations HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+        writer.write((head + framing).encode())
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

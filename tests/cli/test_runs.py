@@ -235,6 +235,28 @@ def test_a_reader_that_left_ends_the_command_quietly(vai: Vai, name: str) -> Non
         assert (process.returncode, said) == (141, "")
 
 
+@pytest.mark.parametrize("args", [["runs", "list"], ["runs", "list", "--json"], ["--help"]])
+def test_a_full_disk_behind_the_output_is_one_sentence(vai: Vai, name: str, args: list[str]) -> None:
+    vai.complete(name, FLIGHTS)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*VAI, *args], env=environment(vai.data_dir), stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"There is no space left where the output goes.\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_is_no_error(vai: Vai, closed: str) -> None:
+    for args, code in ((["runs", "list"], 0), (["--help"], 0), (["runs", "show", "nonsense"], 1)):
+        command = ["sh", "-c", f'"$@" {closed}', "sh", *VAI, *args]
+        done = subprocess.run(command, env=environment(vai.data_dir), capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr + done.stdout) == (code, False)
+
+
+def test_columns_of_0_are_an_unknown_width(vai: Vai, name: str) -> None:
+    vai.complete(name, FLIGHTS)
+    assert name in vai("runs", "list", COLUMNS="0").stdout
+    assert name in on_terminal(vai, "runs", "list", COLUMNS="0")[1]
+
+
 def on_terminal(vai: Vai, *args: str, **env: str) -> tuple[int, str]:
     """Run a command on a terminal of 80 columns; its exit code and all that it wrote."""
     ours, theirs = pty.openpty()

@@ -55,6 +55,13 @@ def test_the_version_is_shown(vai: Vai) -> None:
     assert "version" in vai.json("version")
 
 
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://[::1", "http://[x]/"])
+def test_an_address_that_is_none(vai: Vai, url: str) -> None:
+    done = vai("runs", "list", VAI_API_URL=url)
+    assert done.returncode == 2
+    assert done.stderr.startswith("VAI_API_URL must be an address")
+
+
 def test_a_server_that_is_not_there(vai: Vai) -> None:
     done = vai("runs", "list", VAI_API_URL="http://127.0.0.1:9")
     assert done.returncode == 3

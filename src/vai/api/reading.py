@@ -1,10 +1,12 @@
 """Reading a request's JSON body: bounded, strict, and every fault in the documented form."""
 
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from vai.api.doors import options_of
 from vai.api.problems import Invalid, Problem, faults_of
@@ -42,7 +44,7 @@ async def _bytes(request: Request) -> bytes:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in _chunks(request):
         size += len(chunk)
         if size <= limit:
             chunks.append(chunk)
@@ -53,6 +55,15 @@ async def _bytes(request: Request) -> bytes:
     if size > limit:
         raise _too_large(limit)
     return b"".join(chunks)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        # Nobody reads the answer; it is no fault of ours either, which the log would have to tell.
+        raise Problem(400, "body-cut-off", "The connection ended before the body did.") from None
 
 
 def _too_large(limit: int) -> Problem:

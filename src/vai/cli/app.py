@@ -1,6 +1,7 @@
 """The root of the command line: what commands there are, loaded only when called, and the end of every error."""
 
 import contextlib
+import errno
 import importlib
 import os
 import shutil
@@ -75,6 +76,10 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    # Started with a closed stdout or stderr, as by `>&-`, Python has none; whatever is written then goes nowhere.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open to the end of the process)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -84,9 +89,17 @@ def run(args: list[str]) -> int:
         code = _guarded(lambda: typer.main.get_command(app).main(args, prog_name="vai", standalone_mode=False))
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
         return PIPE_CLOSED
+    except OSError as error:
+        _abandon_stdout()
+        return _other(error)
     return code
+
+
+def _abandon_stdout() -> None:
+    """What is left in it cannot be written; the interpreter must not try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _guarded(command: Callable[[], Any]) -> int:
@@ -100,6 +113,8 @@ def _guarded(command: Callable[[], Any]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
+        if _is_full(error):
+            raise
         return _other(error)
     return code if isinstance(code, int) else 0
 
@@ -115,6 +130,9 @@ def _other(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, typer.Abort):
         return CANCELLED
+    if _is_full(error):
+        _say("There is no space left where the output goes.")
+        return FAILED
     if os.environ.get("VAI_DEBUG"):
         traceback.print_exc()
     _say(
@@ -122,6 +140,10 @@ def _other(error: Exception) -> int:
         "Set VAI_DEBUG=1 to see where it happened."
     )
     return UNREACHABLE if isinstance(error, ConnectionError) else FAILED
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _say(text: str, *lines: str) -> None:

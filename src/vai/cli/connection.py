@@ -53,7 +53,10 @@ def _find_url(api_url: str | None) -> tuple[str, str]:
 
 
 def _checked(url: str, source: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         usage(f"{source} must be an address like http://127.0.0.1:8000, not {url!r}.")
     return url.rstrip("/").removesuffix("/api/v1")

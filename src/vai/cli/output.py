@@ -1,11 +1,12 @@
 """What the commands print: consoles, tables that fit, symbols, times and JSON."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 import msgspec
 from rich.console import Console
@@ -66,8 +67,15 @@ def console(*, stderr: bool = False) -> Console:
     # A terminal that cannot show a character gets a question mark instead of a traceback.
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")
-    width = None if stream.isatty() or "COLUMNS" in os.environ else _UNBOUNDED
-    return _Output(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    return _Output(stderr=stderr, width=_width(stream), highlight=False, markup=False, emoji=False)
+
+
+def _width(stream: IO[str]) -> int | None:
+    """Columns; None leaves it to the console. COLUMNS=0 is how some programs say that they know no width."""
+    is_unknown = os.environ.get("COLUMNS") == "0"
+    if stream.isatty():
+        return shutil.get_terminal_size().columns if is_unknown else None
+    return None if "COLUMNS" in os.environ and not is_unknown else _UNBOUNDED
 
 
 def note(sentence: str) -> None:

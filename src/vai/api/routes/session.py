@@ -40,7 +40,7 @@ async def open_session(request: Request) -> Response:
     return response
 
 
-@router.delete("/session", status_code=204)
+@router.delete("/session", status_code=204, responses={403: problems(403)[403]})
 async def close_session(request: Request) -> Response:
     """Sign out: the cookie's session ends, and the cookie goes."""
     refuse_other_origins(request)
