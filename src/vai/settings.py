@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-DAG_ENGINES = ("embedded", "temporal")
-LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+_CHOICES = {
+    "dag_engine": ("embedded", "temporal"),
+    "log_level": ("debug", "info", "warning", "error", "critical"),
+    "log_format": ("text", "json"),
+    "metrics": ("local", "public"),
+}
 
 
 class BadSetting(ValueError):
@@ -45,6 +49,8 @@ class Settings:
     worker_labels: tuple[str, ...] = ()  # which steps with `runsOn` this process executes
     max_processes: int = field(default_factory=lambda: os.cpu_count() or 2)
     log_level: str = "info"
+    log_format: str = "text"  # text or json
+    metrics: str = "local"  # who reads /metrics without a key: local (this machine) or public (everyone)
 
     @property
     def database(self) -> str:
@@ -63,11 +69,11 @@ def settings_from(environment: Mapping[str, str], **given: Any) -> Settings:
         if text and setting.name not in values:
             values[setting.name] = _parse(setting.name, str(setting.type), text)
     settings = Settings(**values)
-    if settings.dag_engine not in DAG_ENGINES:
-        raise BadSetting(f"VAI_DAG_ENGINE must be one of {', '.join(DAG_ENGINES)}, not {settings.dag_engine!r}.")
-    if settings.log_level.lower() not in LOG_LEVELS:
-        raise BadSetting(f"VAI_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {settings.log_level!r}.")
-    return settings
+    for name, known in _CHOICES.items():
+        value = getattr(settings, name)
+        if value.lower() not in known:
+            raise BadSetting(f"VAI_{name.upper()} must be one of {', '.join(known)}, not {value!r}.")
+    return replace(settings, **{name: getattr(settings, name).lower() for name in _CHOICES})
 
 
 def _parse(name: str, kind: str, text: str) -> Any:

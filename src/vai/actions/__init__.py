@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vai.actions._registry import registry
     from vai.actions.loading import BadActions
+    from vai.actions.masking import masked
 
-__all__ = ["BadActions", "registry"]
+__all__ = ["BadActions", "masked", "registry"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from vai.actions.loading import BadActions  # noqa: PLC0415
 
         return BadActions
+    if name == "masked":
+        from vai.actions.masking import masked  # noqa: PLC0415
+
+        return masked
     raise AttributeError(f"module 'vai.actions' has no attribute {name!r}")

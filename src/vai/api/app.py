@@ -18,6 +18,7 @@ from vai.api.routes import (
     events,
     health,
     kinds,
+    metrics,
     runs,
     session,
     versions,
@@ -58,6 +59,7 @@ def create_app(
     app.state.streams = Streams()
     problems.install(app)
     app.include_router(health.root)
+    app.include_router(metrics.router)
     app.router.routes += quick.routes("/api/v1")
     for module in _NOUNS:
         app.include_router(module.router, prefix="/api/v1")

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 
@@ -12,7 +12,21 @@ from vai.ports import Actions, Clock
 from vai.runs import Runs
 
 Health = Callable[[bool], Awaitable[Mapping[str, Any]]]
-"""Given whether to look deep: at least {"status": "ok"}; another status means that something is wrong."""
+"""Given whether to look deep: {"status": "ok"}, or also "degraded" or "failing", and what each part is like."""
+
+
+class Metrics(Protocol):
+    """What is counted of this process, for operators."""
+
+    is_public: bool  # whoever can reach the server may read them
+
+    def on_request(self, operation: str, status: int, seconds: float) -> None:
+        """Told of every answer when it begins."""
+        ...
+
+    async def page(self, accept: str) -> tuple[bytes, str]:
+        """The page that a scrape gets, and its content type."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,7 @@ class Doors:
     actions: Actions
     health: Health
     clock: Clock
+    metrics: Metrics | None = None
 
 
 @dataclass(frozen=True, slots=True)

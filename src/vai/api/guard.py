@@ -1,6 +1,8 @@
-"""The last net: an exception that nobody foresaw is logged with an id, and answered without its internals."""
+"""The outermost layer: counts answers, and an exception that nobody foresaw is logged with an id, and answered without
+its internals."""
 
 import logging
+import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
@@ -22,10 +24,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = False
+        began = time.perf_counter()
 
         async def watch(message: Message) -> None:
             nonlocal started
-            started = True
+            if not started:
+                started = True
+                _count(scope, message, time.perf_counter() - began)
             await send(message)
 
         try:
@@ -35,7 +40,15 @@ class Guard:
             _log.exception("Unforeseen error %s on %s %s", error_id, scope["method"], scope["path"])
             if started:
                 raise
-            await _answer(error_id)(scope, receive, send)
+            await _answer(error_id)(scope, receive, watch)
+
+
+def _count(scope: Scope, message: Message, seconds: float) -> None:
+    metrics = scope["app"].state.doors.metrics
+    if metrics is not None and "status" in message:
+        # The operation's function is known once the router has found it; the quick ones are called after it.
+        endpoint = scope.get("endpoint")
+        metrics.on_request(getattr(endpoint, "__name__", "none").lstrip("_"), message["status"], seconds)
 
 
 def _answer(error_id: str) -> ASGIApp:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 from uuid_utils import uuid7
 
+from vai.domain.state import Instant
 from vai.domain.status import RunStatus
 from vai.engine.driver import Driver, Tools
 from vai.ports import ORCHESTRATORS, Actions, Clock, Store, StoredEvent, StoreUnavailable
+from vai.ports.current import current_run
 from vai.runs import Door, NotFound
 
 _log = logging.getLogger("vai.engine")
@@ -54,6 +56,14 @@ class Engine:
         self._put_off: set[str] = set()
         self._look = asyncio.Event()
         self._claiming = False
+        self.renewed_at: Instant | None = None  # when the lease was last begun or renewed
+        self.leases_lost = 0  # times that this engine was taken for dead
+        self.runs_lost = 0  # runs that it drove and another took over
+
+    @property
+    def is_draining(self) -> bool:
+        """True while it takes nothing more and waits for what is at work."""
+        return bool(self._chores) and not self._claiming
 
     @property
     def runs_held(self) -> int:
@@ -68,6 +78,7 @@ class Engine:
     async def start(self) -> None:
         """Announce the engine and begin to take runs: first those of engines that died."""
         await self._store.register_engine(self.id, self._settings.lease_seconds)
+        self.renewed_at = self._tools.clock()
         self._store.on_commit.append(self._on_commit)
         self._claiming = True
         self._chores = [asyncio.create_task(self._renew()), asyncio.create_task(self._claim())]
@@ -183,6 +194,7 @@ class Engine:
             self._take(run_id)
 
     async def _drive(self, run_id: str) -> None:
+        current_run.set(run_id)
         try:
             loaded = await self._tools.door.load(run_id)
             if loaded.lease_owner != self.id:
@@ -192,6 +204,7 @@ class Engine:
             if not self._claiming:
                 driver.drain()
             await driver.drive()
+            self.runs_lost += driver.is_lost
         except NotFound:
             return
         except StoreUnavailable as reason:
@@ -221,6 +234,7 @@ class Engine:
             await asyncio.sleep(self._settings.renew_seconds)
             try:
                 kept = await self._store.renew(self.id, self._settings.lease_seconds)
+                self.renewed_at = self._tools.clock()
                 if not kept:
                     _log.warning("this engine was taken for dead; it lets go of its runs and begins anew")
                     await self._begin_anew()
@@ -230,6 +244,7 @@ class Engine:
                 _log.exception("the lease could not be renewed")  # a defect of ours; the next attempt may do
 
     async def _begin_anew(self) -> None:
+        self.leases_lost += 1
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -13,6 +13,7 @@ from vai.execution.context import StepContext
 from vai.execution.results import result_of
 from vai.execution.storable import error_of, storable_error
 from vai.ports import Action, ActionFailed, ActionStopped, Branch, Sleep
+from vai.ports.current import current_run, current_step
 
 _LAST_SECONDS = 1.0  # between cancelling an action and going on without it
 
@@ -40,6 +41,8 @@ class Execution:
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
+        current_run.set(self.context.run_id)
+        current_step.set(self._spec.key)
         if self._spec.timeout_seconds is not None:
             loop = asyncio.get_running_loop()
             self._limit = loop.call_later(self._spec.timeout_seconds, self._time_out)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import json
-import logging
 import os
 import signal
 import socket
@@ -14,8 +13,10 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from vai.actions import masked
 from vai.api import end_streams
 from vai.settings import Settings
+from vai.telemetry import configure_logging
 from vai.wiring.faults import CannotServe
 from vai.wiring.loop import run
 from vai.wiring.reception import BoundedProtocol
@@ -47,11 +48,9 @@ async def _work(settings: Settings) -> None:
 
 
 def _log_to_stderr(settings: Settings) -> None:
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # What a server says of its own start and end is said by us already.
-    for name in ("uvicorn", "httpx", "alembic", "temporalio"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, level))
+    configure_logging(
+        settings.log_level, settings.log_format, lambda text: masked(text.encode(errors="replace")).decode()
+    )
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from vai.settings import Settings
 from vai.storage import open_store
 from vai.wiring.dag import OnTemporal, on_temporal, served_here
 from vai.wiring.faults import CannotServe
+from vai.wiring.watch import Watch
 
 _log = logging.getLogger("vai")
 
@@ -116,19 +117,17 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     if temporal is not None:
         runs.name_job = temporal.dispatcher.name_job
 
-    async def health(deep: bool) -> Mapping[str, Any]:
-        if not deep:
-            return {"status": "ok"}
-        found = {"status": "ok", "database": await store.check()}
-        return found if temporal is None else {**found, "temporal": await temporal.check()}
-
+    watch = Watch(settings, store, hub, engine, temporal)
+    store.on_commit.append(watch.metrics.on_commit)
+    store.on_transaction.append(watch.metrics.on_transaction)
     doors = Doors(
         runs=runs,
         automations=Automations(store, definitions, clock),
         access=access,
         actions=actions,
-        health=health,
+        health=watch.health,
         clock=clock,
+        metrics=watch,
     )
     tenant_id = await access.default_organization()
     await _admin_key(settings, access, tenant_id)
