@@ -130,7 +130,15 @@ def diagram(found: Edges, statuses: Iterable[RunStatus] | Iterable[StepStatus]) 
 
 # --- tables ------------------------------------------------------------------------------------------------
 
-SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null", dict: "object"}
+SIMPLE = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    dict: "object",
+    msgspec.UnsetType: "absent",
+}
 
 
 def in_words(hint: Any) -> str:

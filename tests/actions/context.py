@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 class Records(logging.Handler):
     """Keeps the lines as text."""
@@ -28,6 +30,7 @@ class Context:
         self.attempt = 1
         self.try_number = 1
         self.idempotency_key = f"{self.run_id}:{self.step_key}:1"
+        self.traceparent = TRACEPARENT
         self.grace_seconds = grace_seconds
         self.told: list[dict[str, Any]] = []
         self.records = Records()

@@ -160,9 +160,10 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, **settings: Any) -> AsyncIterator[Site]:
+async def serving(folder: Path, *more_actions: str, **settings: Any) -> AsyncIterator[Site]:
     """The system on a free port, with its data in `folder`; stopped as `vai serve` stops."""
-    async with running(Settings(data_dir=folder, actions=(ACTIONS,), drain_seconds=0, **settings)) as system:
+    chosen = Settings(data_dir=folder, actions=(ACTIONS, *more_actions), drain_seconds=0, **settings)
+    async with running(chosen) as system:
         listener = socket.create_server(("127.0.0.1", 0))
         # Small, so that a listener that does not read is noticed after little.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)

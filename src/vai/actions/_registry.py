@@ -36,13 +36,18 @@ class Registry:
 
 
 def registry(
-    sources: Sequence[str] = (), *, data_dir: str | Path = ".vai", max_processes: int | None = None
+    sources: Sequence[str] = (),
+    *,
+    data_dir: str | Path = ".vai",
+    max_processes: int | None = None,
+    traces: bool = False,
 ) -> Actions:
     """The built-in kinds, and the functions marked with `@vai.action` in each of `sources`
     (`path/to/file.py` or `package.module`).
 
     `data_dir` is where kinds keep their working files; it is made when first needed. `max_processes`: how
-    many child processes may run at once (default: as many as there are processors).
+    many child processes may run at once (default: as many as there are processors). `traces`: requests that steps
+    send carry the run's trace.
 
     Raises BadActions, with one sentence, if a source cannot be loaded or a function cannot be a kind.
     """
@@ -51,7 +56,7 @@ def registry(
     built_in: list[Action] = [
         Wait(),
         ConditionalBranch(),
-        HttpRequest(),
+        HttpRequest(traces=traces),
         DltExtract(processes, locks, folder),
         DuckdbTransform(processes, locks, folder),
     ]

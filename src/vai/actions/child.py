@@ -73,6 +73,8 @@ def main() -> None:
     line = control.readline()
     threading.Thread(target=_end_with, args=(control,), daemon=True).start()
     request = msgspec.json.decode(line, type=Request)
+    # Where programs and libraries look for the trace that they belong to.
+    os.environ["TRACEPARENT"] = request.traceparent
     logger = logging.Logger("action")
     logger.addHandler(ChannelHandler(channel))
     context = ChildContext(request, channel.send, logger)

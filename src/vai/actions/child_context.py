@@ -20,6 +20,7 @@ class ChildContext:
         self.try_number = request.try_number
         self.idempotency_key = request.idempotency_key
         self.grace_seconds = request.grace_seconds
+        self.traceparent = request.traceparent
         self.logger = logger
         self.send = send
         self._lock = threading.Lock()

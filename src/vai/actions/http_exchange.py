@@ -24,7 +24,8 @@ HIDDEN_ANSWERS = frozenset({"set-cookie", "www-authenticate", "proxy-authenticat
 class Exchange:
     """Sends requests. The TLS settings, slow to make, are shared; connections are not."""
 
-    def __init__(self) -> None:
+    def __init__(self, traces: bool = False) -> None:
+        self._traces = traces
         self._tls: ssl.SSLContext = httpx.create_ssl_context()
 
     async def send(self, definition: HttpDefinition, context: ActionContext) -> dict[str, Any]:
@@ -32,6 +33,8 @@ class Exchange:
         began = time.perf_counter()
         try:
             request = _request(definition, context)
+            if self._traces:
+                request.headers.setdefault("traceparent", context.traceparent)
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise ActionFailed("invalid_definition", f"The request cannot be made: {error}") from None
         shown = f"{request.method} {_shown_url(request.url)}"

@@ -61,8 +61,10 @@ class HttpRequest(Kind):
         "GET carry an Idempotency-Key. Time-outs, lost connections, 408, 429 and 5xx can be retried."
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, traces: bool = False) -> None:
+        """`traces`: send the step's place in the run's trace along, as the header `traceparent`."""
         super().__init__(HttpDefinition)
+        self._traces = traces
         self._exchange: Any = None
 
     async def run(self, definition: Any, context: ActionContext) -> Any:
@@ -72,5 +74,5 @@ class HttpRequest(Kind):
         if self._exchange is None:
             # httpx takes a quarter of a second to import; a server that never needs it starts without it.
             module = await anyio.to_thread.run_sync(importlib.import_module, "vai.actions.http_exchange")
-            self._exchange = module.Exchange()
+            self._exchange = module.Exchange(self._traces)
         return await stop_on_cancel(self._exchange.send(request, context), context)

@@ -19,6 +19,7 @@ class Request(msgspec.Struct, frozen=True):
     try_number: int
     idempotency_key: str
     grace_seconds: float
+    traceparent: str = ""
 
 
 class _Said(msgspec.Struct, frozen=True, tag_field="is", tag=str.lower):

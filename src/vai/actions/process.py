@@ -163,6 +163,7 @@ def process_request(work: Work, context: ActionContext, grace_seconds: float) ->
         try_number=context.try_number,
         idempotency_key=context.idempotency_key,
         grace_seconds=grace_seconds,
+        traceparent=context.traceparent,
     )
 
 

@@ -40,6 +40,7 @@ class RunCreated(Event, frozen=True):
     type = "run.created"
     trigger_type: str = "manual"
     version_number: int = 1
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET  # the caller's place in its trace
 
 
 class RunStarted(Event, frozen=True):

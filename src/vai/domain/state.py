@@ -84,6 +84,7 @@ class RunContext(msgspec.Struct, frozen=True):
     input: Any = None
     payload: Any = None  # a webhook's body
     trigger: Mapping[str, Any] = {}  # type, sourceType, sourceId
+    traceparent: str | None = None  # the caller's place in its trace, as W3C Trace Context writes it
 
 
 class RunState(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from vai.domain.graph import StepSpec
-from vai.domain.ids import idempotency_key
+from vai.domain.ids import idempotency_key, step_traceparent
 from vai.domain.state import RunState
 from vai.execution.journal import Journal, StepLogHandler
 
@@ -29,6 +29,7 @@ class StepContext:
         self.try_number = state.steps[spec.key].tries
         self.idempotency_key = idempotency_key(state.id, spec.key, state.attempt)
         self.grace_seconds = spec.grace_seconds
+        self._caller = state.context.traceparent
         self._journal = journal
         self._loop = loop
         self._loop_thread = threading.get_ident()
@@ -42,6 +43,11 @@ class StepContext:
         logger = logging.Logger(f"vai.step.{self.step_key}", logging.DEBUG)
         logger.addHandler(StepLogHandler(self._log))
         return logger
+
+    @property
+    def traceparent(self) -> str:
+        """The step's place in the run's trace, for what it calls."""
+        return step_traceparent(self.run_id, self.step_key, self.attempt, self._caller)
 
     def _log(self, level: str, message: str, fields: dict[str, Any]) -> None:
         self._on_loop(self._journal.log, self.step_key, level, message, fields)

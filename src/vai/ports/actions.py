@@ -58,6 +58,11 @@ class ActionContext(Protocol):
     grace_seconds: float
 
     @property
+    def traceparent(self) -> str:
+        """The step's place in the run's trace (W3C Trace Context), for what it calls."""
+        ...
+
+    @property
     def logger(self) -> logging.Logger:
         """Its lines become step.log events."""
         ...

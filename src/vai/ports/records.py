@@ -69,6 +69,7 @@ class LoadedRun(msgspec.Struct, frozen=True):
     attempt_started_at: Instant | None
     steps: Sequence[StepRecord]  # the latest row of each step that has one; results whole, from artifacts too
     lease_owner: str | None
+    traceparent: str | None = None  # that the run was started with
 
 
 class UnheldRun(msgspec.Struct, frozen=True):

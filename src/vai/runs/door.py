@@ -48,7 +48,8 @@ class Door:
         Should somebody else have changed the run by then, the version guard refuses what is decided on that state.
         """
         run = new.record
-        state = initial_state(run.id, graph, context_of(run, new.input, new.payload))
+        traceparent = getattr(new.events[0], "traceparent", None) or None
+        state = initial_state(run.id, graph, context_of(run, new.input, new.payload, traceparent))
         self._fresh[run.id] = Loaded(state, run, run.version, new.lease_owner)
         try:
             yield
@@ -108,20 +109,20 @@ def step_writes(state: RunState, events: tuple[Event, ...]) -> list[StepWrite]:
     return [StepWrite(state.steps[key], state.graph.steps[key].kind) for key in keys]
 
 
-def context_of(run: RunRecord, run_input: Any, payload: Any) -> RunContext:
+def context_of(run: RunRecord, run_input: Any, payload: Any, traceparent: str | None) -> RunContext:
     """What expressions may see of what the run was started with."""
     trigger = {
         "type": run.trigger_type,
         "sourceType": run.trigger_source_type,
         "sourceId": run.trigger_source_id,
     }
-    return RunContext(run.tenant_id, run.automation_id, run.created_at, run_input, payload, trigger)
+    return RunContext(run.tenant_id, run.automation_id, run.created_at, run_input, payload, trigger, traceparent)
 
 
 def state_of(stored: LoadedRun, graph: Graph) -> RunState:
     """The state machine's value of a stored run: steps without a row have not begun."""
     run = stored.run
-    context = context_of(run, stored.input, stored.payload)
+    context = context_of(run, stored.input, stored.payload, stored.traceparent)
     steps: dict[str, StepState] = dict(initial_state(run.id, graph, context).steps)
     steps.update({row.state.key: row.state for row in stored.steps})
     return restore_state(

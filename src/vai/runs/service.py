@@ -13,6 +13,7 @@ from vai.definition import check_input, given_input, is_large
 from vai.domain.commands import Cancel, Retry
 from vai.domain.events import RunCreated
 from vai.domain.graph import Graph, StepSpec
+from vai.domain.ids import is_traceparent
 from vai.domain.retry import PlannedStep, plan_retry
 from vai.domain.state import StepState
 from vai.domain.status import RetryMode, RunStatus, StepStatus
@@ -48,6 +49,7 @@ class StartRun(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     trigger_type: str = "manual"
     payload: Any = None
+    traceparent: str | None = None  # the caller's place in its trace, as its header has it
 
 
 class StepView(msgspec.Struct, frozen=True):
@@ -143,7 +145,7 @@ class Runs:
             record=record,
             input=request.input,
             payload=request.payload,
-            events=(RunCreated(record.created_at, request.trigger_type, version.number),),
+            events=(_created(record, request),),
             idempotency_key=request.idempotency_key,
             idempotency_hash=digest,
             lease_owner=self.place(automation.orchestrator_type),
@@ -275,6 +277,12 @@ class Runs:
         if found is None:
             raise NotFound(f"There is no artifact {artifact_id}.")
         return found
+
+
+def _created(record: RunRecord, request: StartRun) -> RunCreated:
+    # A header that is none is ignored, as its standard has it.
+    traceparent = request.traceparent if is_traceparent(request.traceparent) else None
+    return RunCreated(record.created_at, request.trigger_type, record.version_number, traceparent or msgspec.UNSET)
 
 
 def _view(spec: StepSpec, row: StepRecord | None) -> StepView:

@@ -42,8 +42,9 @@ class _Statements:
         tenant, run_id = param("tenant_id"), param("run_id")
         self.run = db.compile(select(*RUN_COLUMNS).where(_run.id == run_id, _run.tenant_id == tenant))
         also = (_run.input, _run.payload, _run.stopping, _run.attempt_started_at, _run.lease_owner)
+        first = select(events.c.data).where(events.c.run_id == _run.id, events.c.seq == 1).scalar_subquery()
         self.load = db.compile(
-            select(*RUN_COLUMNS, *also, automation_versions.c.config)
+            select(*RUN_COLUMNS, *also, automation_versions.c.config, first)
             .join(automation_versions, automation_versions.c.id == _run.automation_version_id)
             .where(_run.id == run_id)
         )
@@ -129,7 +130,7 @@ class Runs(StoreBase):
         row, step_rows = await self._db.snapshot(work)
         if row is None:
             return None
-        input_text, payload, stopping, attempt_started_at, lease_owner, config = row[len(rows.RUN) :]
+        input_text, payload, stopping, attempt_started_at, lease_owner, config, created = row[len(rows.RUN) :]
         latest = {row[2]: row for row in step_rows}
         return LoadedRun(
             run=rows.run_record(row),
@@ -140,6 +141,7 @@ class Runs(StoreBase):
             attempt_started_at=attempt_started_at,
             steps=[rows.step_record(row[:-1], whole=row[-1]) for row in latest.values()],
             lease_owner=lease_owner,
+            traceparent=(rows.json_or_none(created) or {}).get("traceparent"),
         )
 
     async def run(self, tenant_id: str, run_id: str) -> RunRecord | None:

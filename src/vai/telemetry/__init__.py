@@ -2,5 +2,6 @@
 
 from vai.telemetry.logs import configure_logging
 from vai.telemetry.metrics import Levels, Metrics
+from vai.telemetry.traces import Traces, are_wanted
 
-__all__ = ["Levels", "Metrics", "configure_logging"]
+__all__ = ["Levels", "Metrics", "Traces", "are_wanted", "configure_logging"]

@@ -13,7 +13,7 @@ import msgspec
 from vai.ports.current import current_run, current_step
 
 # What a server says of its own start and end is said by us already.
-_QUIET = ("uvicorn", "httpx", "alembic", "temporalio", "opentelemetry")
+_QUIET = ("uvicorn", "httpx", "alembic", "temporalio")
 _KEYS = re.compile(r"vai_(key|ses)_[\w-]{8,}|(?i:\b(bearer|authorization:?)\s+)[\w.~+/=-]{8,}")
 
 Scrub = Callable[[str], str]
@@ -28,6 +28,8 @@ def configure_logging(level: str, line_format: str, scrub: Scrub) -> None:
     logging.basicConfig(level=number, handlers=[handler])
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, number))
+    # That traces cannot be sent is told by us, once.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
 
 def without_keys(text: str) -> str:

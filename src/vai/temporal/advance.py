@@ -184,4 +184,5 @@ def _begin(state: RunState, step: StepState) -> Begin:
         timeout_seconds=spec.timeout_seconds,
         grace_seconds=spec.grace_seconds,
         label=spec.runs_on,
+        traceparent=state.context.traceparent,
     )

@@ -58,6 +58,7 @@ class Begin(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout_seconds: float | None = None
     grace_seconds: float = 10.0
     label: str | None = None
+    traceparent: str | None = None  # that the run was started with
 
 
 class StepOrder(msgspec.Struct, frozen=True):

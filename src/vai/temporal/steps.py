@@ -195,6 +195,6 @@ def _is_expected(row: ActionRunRecord, order: StepOrder) -> bool:
 def _alone(order: StepOrder, spec: StepSpec) -> RunState:
     """As much of the run as a step's context is made of."""
     ref = order.begin.ref
-    context = RunContext(order.tenant_id, order.automation_id, 0)
+    context = RunContext(order.tenant_id, order.automation_id, 0, traceparent=order.begin.traceparent)
     step = StepState(spec.key, attempt=ref.attempt, tries=ref.try_number)
     return RunState(order.run_id, Graph.of([spec]), context, {spec.key: step}, attempt=ref.attempt)

@@ -20,8 +20,10 @@ from vai.ports import Actions, Store, StoreUnavailable
 from vai.runs import Definitions, Door, EventHub, Runs
 from vai.settings import Settings
 from vai.storage import open_store
+from vai.telemetry import Traces, are_wanted
 from vai.wiring.dag import OnTemporal, on_temporal, served_here
 from vai.wiring.faults import CannotServe
+from vai.wiring.tracing import tracing
 from vai.wiring.watch import Watch
 
 _log = logging.getLogger("vai")
@@ -36,6 +38,7 @@ class System:
     doors: Doors
     engine: Engine
     temporal: OnTemporal | None
+    traces: Traces | None
     tenant_id: str
     app: Any
 
@@ -46,6 +49,8 @@ class System:
 
     async def start(self) -> None:
         """Begin to drive runs, or to hand them on. Raises CannotServe."""
+        if self.traces is not None:
+            self.traces.start()
         if self.settings.engine:
             await self.engine.start()
         if self.temporal is not None:
@@ -85,6 +90,8 @@ async def running(settings: Settings) -> AsyncIterator[System]:
             yield system
         finally:
             await system.drain()
+            if system.traces is not None:
+                await system.traces.stop()
     finally:
         await store.close()
 
@@ -92,7 +99,12 @@ async def running(settings: Settings) -> AsyncIterator[System]:
 def _prepare(settings: Settings) -> tuple[Store, Actions]:
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        actions = registry(settings.actions, data_dir=settings.data_dir, max_processes=settings.max_processes)
+        actions = registry(
+            settings.actions,
+            data_dir=settings.data_dir,
+            max_processes=settings.max_processes,
+            traces=are_wanted(os.environ),
+        )
     except OSError as error:
         raise CannotServe(f"The data folder {settings.data_dir} cannot be used: {error.strerror}.") from error
     except BadActions as reason:
@@ -109,11 +121,13 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     store.on_commit.append(hub.publish)
     door = Door(store, definitions, clock)
     runs = Runs(store, definitions, clock, hub, door)
+    traced = tracing(store, door, actions)
+    at_work = actions if traced is None else traced.actions
     access = Access(store, clock)
-    engine = Engine(store, door, actions, clock, _engine_settings(settings))
+    engine = Engine(store, door, at_work, clock, _engine_settings(settings))
     if settings.engine:
         runs.place = engine.place
-    temporal = on_temporal(settings, store, door, actions, clock)
+    temporal = on_temporal(settings, store, door, at_work, clock)
     if temporal is not None:
         runs.name_job = temporal.dispatcher.name_job
 
@@ -132,7 +146,8 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     tenant_id = await access.default_organization()
     await _admin_key(settings, access, tenant_id)
     app = create_app(doors, heartbeat_seconds=settings.heartbeat_seconds)
-    return System(settings, store, doors, engine, temporal, tenant_id, app)
+    traces = None if traced is None else traced.traces
+    return System(settings, store, doors, engine, temporal, traces, tenant_id, app)
 
 
 def _engine_settings(settings: Settings) -> EngineSettings:

@@ -18,6 +18,13 @@ router = APIRouter(prefix="/automations/{automation_id}/runs", tags=["Automation
 
 _MAX_KEY = 255
 # Read and declared by hand: the framework takes long over a header.
+_TRACEPARENT: dict[str, Any] = {
+    "name": "traceparent",
+    "in": "header",
+    "required": False,
+    "description": "The caller's place in its trace (W3C Trace Context): the run's spans go below it.",
+    "schema": {"type": "string"},
+}
 _IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -35,7 +42,7 @@ _IDEMPOTENCY_KEY: dict[str, Any] = {
         200: {"description": "The Idempotency-Key was known: the run it started.", "model": models.Run},
         **problems(403, 404, 409, 413, 415),
     },
-    openapi_extra={**body(models.StartRunRequest), "parameters": [_IDEMPOTENCY_KEY]},
+    openapi_extra={**body(models.StartRunRequest), "parameters": [_IDEMPOTENCY_KEY, _TRACEPARENT]},
 )
 async def start_run(request: Request, who: Caller, automation_id: AutomationId) -> Response:
     """Start a run of an automation's active version, or of a published one by its number."""
@@ -46,6 +53,7 @@ async def start_run(request: Request, who: Caller, automation_id: AutomationId) 
         concurrency_key=asked.concurrency_key,
         version_number=asked.version_number,
         idempotency_key=_idempotency_key(request),
+        traceparent=request.headers.get("traceparent"),
     )
     created = await doors_of(request).runs.start(who, start)
     headers = {"Location": f"/api/v1/automation-runs/{created.run.id}"}
