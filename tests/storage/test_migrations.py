@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import sqlite3
 import sys
 from pathlib import Path
@@ -112,6 +113,44 @@ async def test_a_newer_schema_is_left_alone(empty_url: str) -> None:
     alter(empty_url, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StoreUnavailable, match=r"newer vai \(schema 9999\)"):
         await open_once(empty_url)
+
+
+ADDITIONS = (
+    "ALTER TABLE automation_runs ADD COLUMN of_a_newer_version TEXT",
+    "CREATE TABLE of_a_newer_version (id TEXT)",
+    "CREATE INDEX of_a_newer_version_too ON steps (tenant_id, status)",
+)
+
+
+async def test_a_newer_schema_that_only_adds_is_worked_with(empty_url: str) -> None:
+    """Before it opens, and while it is open: a newer version may migrate beside it."""
+    store = open_store(empty_url, clock=Clock())
+    await store.open()
+    tenant = await add_tenant(store)
+    before = await accept(store, tenant)
+    for statement in ADDITIONS:
+        alter(empty_url, statement)
+    alter(empty_url, "UPDATE alembic_version SET version_num = '0002_0001'")
+    during = await accept(store, tenant)
+    await store.close()
+    again = open_store(empty_url, clock=Clock())
+    await again.open()
+    after = await accept(again, tenant)
+    assert [await again.run(tenant.id, run.id) for run in (before, during, after)] == [before, during, after]
+    await again.close()
+
+
+async def test_a_newer_schema_that_needs_a_newer_version_is_left_alone(empty_url: str) -> None:
+    await open_once(empty_url)
+    alter(empty_url, "UPDATE alembic_version SET version_num = '0003_0002'")
+    with pytest.raises(StoreUnavailable, match=r"newer vai \(schema 0003_0002\)"):
+        await open_once(empty_url)
+
+
+def test_every_migration_says_what_it_needs() -> None:
+    _, scripts = migrate.configuration()
+    for script in scripts.walk_revisions():
+        assert re.fullmatch(r"\d{4}(_\d{4})?", script.revision), "see docs/deployment.md, Upgrades"
 
 
 async def test_what_is_stored_is_there_after_the_next_start(empty_url: str) -> None:

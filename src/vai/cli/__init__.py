@@ -1,4 +1,4 @@
-"""The command `vai`. Everything but `serve`, `worker` and `run` speaks HTTP."""
+"""The command `vai`. Everything but `serve`, `worker`, `run`, `doctor`, `backup` and `restore` speaks HTTP."""
 
 from vai.cli.app import main
 

@@ -31,6 +31,9 @@ _ENTRIES = {
     "automations": _Entry("vai.cli.automations", "Define automations: apply, list, show, publish, validate, delete."),
     "runs": _Entry("vai.cli.runs", "Start runs and follow them: start, list, show, watch, logs, cancel, retry."),
     "kinds": _Entry("vai.cli.kinds", "What steps can do: list, show."),
+    "doctor": _Entry("vai.cli.doctor", "Look at everything an operator would, and say what to do."),
+    "backup": _Entry("vai.cli.backup", "Write the whole database into one file, also while servers use it."),
+    "restore": _Entry("vai.cli.restore", "Put a backup in the place of the database."),
     "version": _Entry("vai.cli.version", "Show the version."),
 }
 

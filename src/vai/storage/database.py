@@ -45,6 +45,10 @@ class Database(ABC):
         """The present in milliseconds, for leases: on the database's clock, or the parameter `now`."""
 
     @abstractmethod
+    def connect(self) -> Any:
+        """A connection with our settings. Blocks. Raises the driver's errors."""
+
+    @abstractmethod
     def prepare(self) -> None:
         """Migrate, and open the connections for reading. Blocks. Raises StoreUnavailable."""
 

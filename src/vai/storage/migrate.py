@@ -5,6 +5,7 @@ Alembic is imported only where there is something to do, so that an ordinary sta
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ HEAD = "0001"
 """The newest revision of `migrations/versions`; a test holds them together."""
 
 KNOWN = frozenset({"0001"})
+
+_ADDED_TO = re.compile(r"\d{4}_(\d{4})")
 
 _MIGRATION_LOCK = 0x7661692D  # any number, as long as it is always this one
 _VERSION = "SELECT version_num FROM alembic_version"
@@ -50,12 +53,33 @@ def _sqlite_revision(connection: sqlite3.Connection) -> str | None:
     return rows[0][0] if rows else None
 
 
+def revision_of(connection: Any) -> str | None:
+    """The schema's revision on a connection of either driver; None when there is no schema yet."""
+    return (
+        _sqlite_revision(connection) if isinstance(connection, sqlite3.Connection) else _postgres_revision(connection)
+    )
+
+
+def check_revision(revision: str, name: str) -> None:
+    """Raise StoreUnavailable for a schema that this version cannot work with.
+
+    A newer schema that only added something is called by its number and the oldest one whose programs may still
+    use it: `0003_0001`. So a process of the version before goes on while, and after, the next one migrates.
+    """
+    added_to = _ADDED_TO.fullmatch(revision)
+    if revision in KNOWN or (added_to is not None and int(added_to[1]) <= int(HEAD[:4])):
+        return
+    raise StoreUnavailable(
+        f"The database {name} was made by a newer vai (schema {revision}); install that version or newer."
+    )
+
+
 def _is_current(revision: str | None, name: str) -> bool:
-    if revision is not None and revision not in KNOWN:
-        raise StoreUnavailable(
-            f"The database {name} was made by a newer vai (schema {revision}); install that version or newer."
-        )
-    return revision == HEAD
+    """True when there is nothing to do: the schema is ours, or a newer one that only added to it."""
+    if revision is None:
+        return False
+    check_revision(revision, name)
+    return revision == HEAD or revision not in KNOWN
 
 
 @contextmanager
