@@ -10,11 +10,11 @@ RUN python -m venv /opt/vai \
     && /opt/vai/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt ".[$EXTRAS]"
 
 FROM python:3.13-slim
-RUN useradd --uid 10001 --create-home vai && install -d -o vai -g vai -m 0700 /data
+RUN useradd --uid 10001 --home-dir /data --no-create-home vai && install -d -o vai -g vai -m 0700 /data
 COPY --from=build /opt/vai /opt/vai
 ENV PATH=/opt/vai/bin:$PATH VAI_DATA_DIR=/data VAI_HOST=0.0.0.0 VAI_LOG_FORMAT=json
 USER vai
-WORKDIR /home/vai
+WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
