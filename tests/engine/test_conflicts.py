@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import Clock, OpenWorld
-from vai.domain.status import RunStatus
+from tests.engine.conftest import Clock, OpenWorld, World
+from vai.domain.status import RetryMode, RunStatus
 from vai.ports import Conflict, Outcome, RunChange
 
 
@@ -56,3 +57,62 @@ async def test_what_was_ended_to_be_handed_back_is_not_begun_again_when_that_mee
         types = await after.types(run_id)
     assert types.count("step.interrupted one") == 1
     assert len(_works(ledger)) <= 1
+
+
+async def test_what_another_engine_began_is_interrupted_when_the_run_comes_back_before_its_end_was_heard(
+    open_world: OpenWorld, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = {"key": "one", "kind": "tell", "definition": {"ledger": str(tmp_path / "ledger"), "seconds": 0.3}}
+    async with open_world(poll_seconds=3600) as first, open_world(lease_seconds=1, renew_seconds=3600) as second:
+        commit, told = first.store.commit, asyncio.Event()
+
+        async def end_unheard(change: RunChange) -> Outcome:
+            outcome = await commit(change)
+            if not change.release or told.is_set():
+                return outcome
+            await told.wait()  # the answer is lost; what is sent again is refused
+            return Conflict()
+
+        monkeypatch.setattr(first.store, "commit", end_unheard)
+        run_id = await first.start([step])
+        await first.end(run_id)
+        seen = await _retried_by(second, run_id)
+        await second.until(run_id, lambda e: e.type == "step.started", after=seen)
+        clock.ahead += 2_000  # the second engine's lease is over, the first one's is not
+        assert await first.store.claim_run(first.engine.id, run_id)
+        told.set()
+        assert (await first.end(run_id, after=seen)).status is RunStatus.COMPLETED
+        types = await first.types(run_id)
+    assert types.count("step.interrupted one") == 1
+    assert sorted(_works(tmp_path / "ledger")) == ["one 1 1", "one 2 1", "one 2 2"]
+
+
+async def test_what_another_engine_began_is_interrupted_when_the_run_comes_back_before_the_first_one_looked(
+    open_world: OpenWorld, clock: Clock, tmp_path: Path
+) -> None:
+    """While its driver waits for a timer, the run is cancelled, retried, begun elsewhere, lost, and claimed again."""
+    work = {"key": "one", "kind": "tell", "definition": {"ledger": str(tmp_path / "ledger"), "seconds": 0.3}}
+    pause = {"key": "pause", "kind": "wait", "definition": {"seconds": 8}}
+    async with open_world(poll_seconds=3600) as first, open_world(lease_seconds=1, renew_seconds=3600) as second:
+        other = await first.start([{"key": "any", "kind": "noop"}])
+        await first.end(other)
+        run_id = await first.start([work, pause])
+        await first.until(run_id, lambda e: e.type == "step.completed")
+        await second.runs.cancel(second.who, run_id)  # SQLite tells other processes nothing
+        seen = await _retried_by(second, run_id)
+        await second.until(run_id, lambda e: e.type == "step.started" and e.step_key == "one", after=seen)
+        clock.ahead += 2_000
+        assert await first.store.claim_run(first.engine.id, run_id)
+        await _retried_by(first, other)  # for which the first engine looks, also after what it holds
+        async with asyncio.timeout(5):
+            await first.until(run_id, lambda e: e.type == "step.completed" and e.step_key == "one", after=seen)
+        types = await first.types(run_id)
+    assert types.count("step.interrupted one") == 1
+    assert sorted(_works(tmp_path / "ledger")) == ["one 1 1", "one 2 1", "one 2 2"]
+
+
+async def _retried_by(world: World, run_id: str) -> int:
+    """Take the whole run up again through this process; the number of the last event before."""
+    record = await world.runs.get(world.who, run_id)
+    await world.runs.retry(world.who, run_id, RetryMode.FULL, None)
+    return record.event_seq

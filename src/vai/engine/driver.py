@@ -125,6 +125,7 @@ class Driver:
         """Decide and commit one command; True when this driver has nothing left to do."""
         if self._stale:
             await self._reload()
+            self._account_for_what_runs(command)
         decided = transition(self._state, command, self._tools.clock())
         lines = self._journal.take()
         release = isinstance(command, c.HandBack) or self._may_rest(decided.state)
@@ -219,19 +220,19 @@ class Driver:
         self._state, self._version = loaded.state, loaded.version
         self._follow_state()
 
-    def _account_for_what_runs(self, command: c.Command, refused: Transition) -> None:
-        """After a conflict: take up steps that are started but not at work here.
+    def _account_for_what_runs(self, command: c.Command, refused: Transition | None = None) -> None:
+        """After loading afresh: take up steps that are started but not at work here.
 
         Those that the refused change starts have been started by it: it had landed although the database, being cut
-        off in the middle of it, could not say so. They are executed. Others were started by another engine, when a
-        change that let the run go had landed unheard, and the run has come back since: they are interrupted.
+        off in the middle of it, could not say so. They are executed. Others were started by another engine: the run
+        was let go (by a change of ours that landed unheard, or by its end and a retry), claimed there, lost, and
+        claimed here again before this driver looked. They are interrupted.
         """
         if isinstance(command, c.TakeOver | c.HandBack):
             return  # these interrupt all that is at work, and nothing is at work here
         reported = (*getattr(command, "reports", ()), *self._inbox)
         known = {(report.key, report.attempt, report.try_number) for report in reported}
-        starts = (event for event in refused.events if isinstance(event, e.StepStarted))
-        ours = {(event.key, refused.state.attempt, event.try_number) for event in starts}
+        ours = _started_by(refused) if refused else set()
         for step in self._state.steps.values():
             tried = (step.key, self._state.attempt, step.tries)
             if not step.is_executing or step.key in self._executions or tried in known:
@@ -309,3 +310,9 @@ class Driver:
         for timer in (self._journal_timer, self._due_timer):
             if timer is not None:
                 timer.cancel()
+
+
+def _started_by(change: Transition) -> set[tuple[str, int, int]]:
+    """The executions that a transition starts: key, attempt, try."""
+    starts = (event for event in change.events if isinstance(event, e.StepStarted))
+    return {(event.key, change.state.attempt, event.try_number) for event in starts}
