@@ -90,7 +90,12 @@ async def test_an_engine_claims_what_it_serves(
     store: SqlStore, tenant: Tenant, engine: str, served: tuple[str, ...]
 ) -> None:
     runs = {name: (await accept(store, tenant, orchestrator_type=name)).id for name in ("local", "dag")}
+    for name, run_id in runs.items():
+        other = [one for one in served if one != name]
+        assert not other or not await store.claim_run(engine, run_id, other[:1])
+        assert (await store.next_due((name,))) == NOW
     assert await store.claim(engine, 10, served) == [runs[name] for name in served]
+    assert [await store.next_due((name,)) for name in runs] == [None if name in served else NOW for name in runs]
 
 
 async def test_runs_that_nobody_holds_are_listed_in_turn(store: SqlStore, tenant: Tenant, engine: str) -> None:

@@ -55,6 +55,8 @@ class Engine:
         self._again: set[str] = set()
         self._put_off: set[str] = set()
         self._look = asyncio.Event()
+        self._hint = asyncio.Event()
+        self._serves_all = set(self._settings.orchestrators) == set(ORCHESTRATORS)
         self._claiming = False
         self.renewed_at: Instant | None = None  # when the lease was last begun or renewed
         self.leases_lost = 0  # times that this engine was taken for dead
@@ -82,6 +84,8 @@ class Engine:
         self._store.on_commit.append(self._on_commit)
         self._claiming = True
         self._chores = [asyncio.create_task(self._renew()), asyncio.create_task(self._claim())]
+        if not self._serves_all:
+            self._chores.append(asyncio.create_task(self._heed_hints()))
         self._look.set()
 
     async def stop(self, drain_seconds: float | None = None) -> None:
@@ -135,7 +139,19 @@ class Engine:
         if self._tools.door.is_handing_over(run_id):
             self._take(run_id)
         elif (not events and driver is None) or any(event.type in _CALLS_FOR_ENGINE for event in events):
-            self._look.set()
+            (self._look if self._serves_all else self._hint).set()
+
+    async def _heed_hints(self) -> None:
+        """Where some runs are left to others: look only when a commit left something to do for this engine."""
+        while await self._hint.wait():
+            self._hint.clear()
+            try:
+                due = await self._store.next_due(self._settings.orchestrators)
+            except StoreUnavailable as reason:
+                _log.debug("cannot see whether a run is due: %s", reason)
+                continue
+            if due is not None and due <= self._tools.clock():
+                self._look.set()
 
     async def _claim(self) -> None:
         """Claim what nobody drives, whenever something calls for it, and every now and then."""

@@ -112,8 +112,8 @@ class LeaseStore(Protocol):
         holds, and those whose engine is dead or expired. Bumps each one's version. Oldest first."""
         ...
 
-    async def claim_run(self, engine_id: str, run_id: str) -> bool:
-        """Take this one, if it is claimable."""
+    async def claim_run(self, engine_id: str, run_id: str, orchestrators: Sequence[str] = ORCHESTRATORS) -> bool:
+        """Take this one, if it is of these orchestrators and claimable."""
         ...
 
     async def held(self, engine_id: str) -> Mapping[str, int]:
@@ -124,8 +124,8 @@ class LeaseStore(Protocol):
         """Give back all that it holds and remove its row."""
         ...
 
-    async def next_due(self) -> Instant | None:
-        """When the next run that nobody holds is due."""
+    async def next_due(self, orchestrators: Sequence[str] = ORCHESTRATORS) -> Instant | None:
+        """When the next run of these orchestrators that nobody holds is due."""
         ...
 
     async def unheld(self, orchestrator: str, before: Instant, after_id: str, limit: int) -> Sequence[UnheldRun]:

@@ -54,7 +54,7 @@ class _Statements:
         )
         served = _run.orchestrator_type.in_([param("orchestrator"), param("other_orchestrator")])
         self.claim = db.compile(self._claim(and_(_claimable(now), served), param("limit")))
-        self.claim_run = db.compile(self._claim(and_(_run.id == param("run_id"), _claimable(now)), None))
+        self.claim_run = db.compile(self._claim(and_(_run.id == param("run_id"), _claimable(now), served), None))
         self.give_back = db.compile(
             update(automation_runs)
             .values(lease_owner=None, version=_run.version + 1)
@@ -65,7 +65,7 @@ class _Statements:
         at_once = or_(_run.status == "pending", _run.cancel_requested_at.is_not(None), _run.executing > 0)
         self.next_due = db.compile(
             select(func.min(case((at_once, _run.created_at), else_=_run.due_at))).where(
-                live, _run.lease_owner.is_(None)
+                live, _run.lease_owner.is_(None), served
             )
         )
 
@@ -141,8 +141,7 @@ class Leases(StoreBase):
 
     async def claim(self, engine_id: str, limit: int, orchestrators: Sequence[str] = ORCHESTRATORS) -> Sequence[str]:
         """Take up to `limit` runs of these orchestrators, oldest first."""
-        params = {"engine_id": engine_id, "limit": limit, "now": self._clock()}
-        params |= {"orchestrator": orchestrators[0], "other_orchestrator": orchestrators[-1]}
+        params = {"engine_id": engine_id, "limit": limit, "now": self._clock(), **_served(orchestrators)}
 
         def work(connection: Connection) -> list[str]:
             sql = self._lease_sql
@@ -155,9 +154,9 @@ class Leases(StoreBase):
         claimed: list[str] = await self._call(work)
         return claimed
 
-    async def claim_run(self, engine_id: str, run_id: str) -> bool:
-        """Take this run, if it is claimable."""
-        params = {"engine_id": engine_id, "run_id": run_id, "now": self._clock()}
+    async def claim_run(self, engine_id: str, run_id: str, orchestrators: Sequence[str] = ORCHESTRATORS) -> bool:
+        """Take this run, if it is of these orchestrators and claimable."""
+        params = {"engine_id": engine_id, "run_id": run_id, "now": self._clock(), **_served(orchestrators)}
 
         def work(connection: Connection) -> bool:
             sql = self._lease_sql
@@ -197,9 +196,10 @@ class Leases(StoreBase):
         await self._call_telling(work)
         await asyncio.to_thread(self._db.let_go, engine_id)
 
-    async def next_due(self) -> Instant | None:
-        """When the next run that nobody holds is due; in the past when it is due at once."""
-        row = await self._db.read(lambda c: self._lease_sql.next_due.one(c), is_keyed=True)
+    async def next_due(self, orchestrators: Sequence[str] = ORCHESTRATORS) -> Instant | None:
+        """When the next run of these that nobody holds is due; in the past when it is due at once."""
+        params = _served(orchestrators)
+        row = await self._db.read(lambda c: self._lease_sql.next_due.one(c, params), is_keyed=True)
         due: Instant | None = row[0]
         return due
 
@@ -215,6 +215,10 @@ class Leases(StoreBase):
         params = {"orchestrator": orchestrator, "run_id": run_id, "now": self._clock()}
         row = await self._db.read(lambda c: self._lease_sql.unheld_run.one(c, params), is_keyed=True)
         return None if row is None else _unheld(row)
+
+
+def _served(orchestrators: Sequence[str]) -> dict[str, str]:
+    return {"orchestrator": orchestrators[0], "other_orchestrator": orchestrators[-1]}
 
 
 def _unheld(row: Sequence[Any]) -> UnheldRun:
