@@ -33,6 +33,7 @@ class Database(ABC):
     """One database: its connections, its dialect, and what it says of engines that live."""
 
     dialect: Dialect
+    grace_seconds = 0.0  # how long an engine has to be missing to be dead
     outage: Outage
 
     def compile(self, clause: ClauseElement) -> Statement:
@@ -78,11 +79,12 @@ class Database(ABC):
         """Show that the engine lives, until `let_go` or the end of this process. Blocks."""
 
     @abstractmethod
-    def let_go(self, engine_id: str) -> None: ...
+    def let_go(self, engine_id: str) -> None:
+        """Show no more that the engine lives. Blocks."""
 
     @abstractmethod
-    def dead(self, connection: Connection, engine_ids: Sequence[str]) -> Sequence[str]:
-        """Which of these engines certainly live no more."""
+    def missing(self, connection: Connection, engine_ids: Sequence[str]) -> Sequence[str]:
+        """Which of these engines show no sign of life now; if that stays so for `grace_seconds`, they are dead."""
 
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:

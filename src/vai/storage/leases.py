@@ -4,13 +4,15 @@ import asyncio
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import and_, case, delete, func, insert, literal_column, or_, select, update
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from vai.domain.state import Instant
-from vai.ports import ORCHESTRATORS, UnheldRun
+from vai.ports import ORCHESTRATORS, StoreUnavailable, UnheldRun
+from vai.storage.absences import Absences
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.statements import Connection, param
@@ -51,6 +53,7 @@ class _Statements:
             update(automation_runs)
             .values(lease_owner=None)
             .where(live, _run.lease_owner.is_not(None), _run.lease_owner.not_in(select(engines.c.id)))
+            .returning(_run.id)
         )
         served = _run.orchestrator_type.in_([param("orchestrator"), param("other_orchestrator")])
         self.claim = db.compile(self._claim(and_(_claimable(now), served), param("limit")))
@@ -117,6 +120,8 @@ class Leases(StoreBase):
     def _build(self) -> None:
         super()._build()
         self._lease_sql = _Statements(self._db)
+        self._absences = Absences(self._db.grace_seconds)
+        self._second_look: asyncio.TimerHandle | None = None
 
     async def register_engine(self, engine_id: str, lease_seconds: float) -> None:
         """Make the engine known, alive for `lease_seconds` and as long as it renews."""
@@ -135,6 +140,7 @@ class Leases(StoreBase):
         """Stay alive for `lease_seconds` more. False: it was declared dead."""
         params = {"engine_id": engine_id, "lease_ms": int(lease_seconds * 1000), "now": self._clock()}
         if not await self._call(lambda c: bool(self._lease_sql.renew.all(c, params))):
+            await asyncio.to_thread(self._db.let_go, engine_id)
             return False
         await asyncio.to_thread(self._db.hold, engine_id)
         return True
@@ -152,6 +158,7 @@ class Leases(StoreBase):
             return sorted(row[0] for row in sql.claim.all(connection, params))
 
         claimed: list[str] = await self._call(work)
+        self._look_again(engine_id)
         return claimed
 
     async def claim_run(self, engine_id: str, run_id: str, orchestrators: Sequence[str] = ORCHESTRATORS) -> bool:
@@ -168,17 +175,36 @@ class Leases(StoreBase):
             return bool(sql.claim_run.all(connection, params))
 
         taken: bool = await self._call(work)
+        self._look_again(engine_id)
         return taken
 
-    def _bury(self, connection: Connection, engine_id: str) -> None:
-        """Remove engines that are dead or expired, and free what engines without a row hold."""
+    def _bury(self, connection: Connection, engine_id: str) -> Sequence[str]:
+        """Remove engines that are dead or expired, and free what engines without a row hold: the runs' ids."""
         sql = self._lease_sql
         others = sql.others.all(connection, {"engine_id": engine_id, "now": self._clock()})
         gone = {other for other, is_expired in others if is_expired}
-        gone.update(self._db.dead(connection, [other for other, _ in others]))
+        missing = self._db.missing(connection, [other for other, _ in others])
+        gone.update(self._absences.dead(connection, missing))
         for other in gone:
             sql.remove.run(connection, {"engine_id": other})
-        sql.free_orphans.run(connection)
+        return [row[0] for row in sql.free_orphans.all(connection)]
+
+    def _look_again(self, engine_id: str) -> None:
+        """If engines are missing, look again when it can be told whether they are dead. Who drives runs hears of
+        those that are free then."""
+        if not self._absences.in_doubt or self._second_look is not None:
+            return
+
+        def look() -> None:
+            self._second_look = None
+            with suppress(StoreUnavailable):
+                self._call_telling(lambda c, freed: freed.extend(self._bury(c, engine_id))).add_done_callback(looked)
+
+        def looked(done: asyncio.Future[Any]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._look_again(engine_id)
+
+        self._second_look = asyncio.get_running_loop().call_later(self._db.grace_seconds, look)
 
     async def held(self, engine_id: str) -> Mapping[str, int]:
         """The runs that it holds, each with its version."""

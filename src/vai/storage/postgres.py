@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -21,23 +20,22 @@ from vai.storage.listener import Listener
 from vai.storage.migrate import migrate_postgres
 from vai.storage.outage import Outage
 from vai.storage.postgres_batch import BatchStatements
+from vai.storage.postgres_locks import EngineLocks
 from vai.storage.postgres_session import PostgresSession
 from vai.storage.statements import Connection
 
 T = TypeVar("T")
 
+GRACE_SECONDS = 0.8
+"""How long a lock may be missing before its engine is dead; to make a cut session anew takes a fraction of that."""
 _READERS = 6  # threads, each with a connection of its own
-_HELD = """
-SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
-WHERE locktype = 'advisory' AND granted AND objsubid = 1
-AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
 
 
 class PostgresDatabase(Database):
     """A database on a server, which any number of processes may share."""
 
     dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
+    grace_seconds = GRACE_SECONDS
 
     def __init__(self, url: str) -> None:
         self._conninfo = "postgresql://" + url.split("://", 1)[1]
@@ -52,7 +50,7 @@ class PostgresDatabase(Database):
         self._threads = ThreadPoolExecutor(_READERS, "vai-reader")
         self._own = threading.local()  # each reading thread's connection
         self._readers: list[psycopg.Connection] = []
-        self._locks: dict[str, psycopg.Connection] = {}
+        self._locks = EngineLocks(lambda: self.connect(autocommit=True))
         self._listener: Listener | None = None
 
     @property
@@ -65,7 +63,12 @@ class PostgresDatabase(Database):
         return psycopg.connect(self._conninfo, autocommit=autocommit, **self._options())
 
     def _options(self) -> dict[str, Any]:
-        options = {"application_name": "vai", "connect_timeout": 5, "keepalives_idle": 10}
+        options = {
+            "application_name": "vai",
+            "connect_timeout": 5,
+            # A server that vanishes without a word, as in a failover, is noticed in some ten seconds.
+            **{"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 10_000},
+        }
         return {name: value for name, value in options.items() if name not in self._parts}
 
     def prepare(self) -> None:
@@ -165,40 +168,20 @@ class PostgresDatabase(Database):
     # --- engines ---------------------------------------------------------------------------------------------
 
     def hold(self, engine_id: str) -> None:
-        """Take the engine's advisory lock on a session of its own, which ends with this process; again if the
-        session was lost."""
+        """Take the engine's advisory lock on a session of its own, which ends with this process and is renewed when it
+        is cut."""
         try:
-            try:
-                self._lock(engine_id)
-            except psycopg.OperationalError:
-                # The session was cut while it was idle, which only its use shows.
-                self.let_go(engine_id)
-                self._lock(engine_id)
+            self._locks.hold(engine_id)
         except psycopg.Error as error:
             raise self.explain(error) from error
 
-    def _lock(self, engine_id: str) -> None:
-        connection = self._locks.get(engine_id)
-        if connection is None:
-            connection = self.connect(autocommit=True)
-            self._locks[engine_id] = connection
-            # A host that vanishes without a word is noticed by the server in some ten seconds.
-            for setting in ("tcp_keepalives_idle=4", "tcp_keepalives_interval=2", "tcp_keepalives_count=3"):
-                connection.execute(f"SET {setting}".encode())
-        connection.execute("SELECT pg_try_advisory_lock(%s)", [_lock_key(engine_id)])
-
     def let_go(self, engine_id: str) -> None:
-        """End the engine's session, and with it its lock."""
-        connection = self._locks.pop(engine_id, None)
-        if connection is not None:
-            connection.close()
+        """See `Database.let_go`."""
+        self._locks.let_go(engine_id)
 
-    def dead(self, connection: Connection, engine_ids: Sequence[str]) -> Sequence[str]:
+    def missing(self, connection: Connection, engine_ids: Sequence[str]) -> Sequence[str]:
         """Those whose lock no session holds."""
-        if not engine_ids:
-            return []
-        held = {row[0] for row in connection.execute(_HELD).fetchall()}
-        return [engine_id for engine_id in engine_ids if _lock_key(engine_id) not in held]
+        return self._locks.missing(connection, engine_ids)
 
     def describe(self) -> Mapping[str, Any]:
         """See `Database.describe`."""
@@ -209,12 +192,7 @@ class PostgresDatabase(Database):
         """See `Database.close`."""
         if self._listener is not None:
             await self._listener.stop()
-        for engine_id in list(self._locks):
-            self.let_go(engine_id)
+        await asyncio.to_thread(self._locks.close)
         self._threads.shutdown(wait=True)
         for connection in self._readers:
             connection.close()
-
-
-def _lock_key(engine_id: str) -> int:
-    return int.from_bytes(blake2b(engine_id.encode(), digest_size=8).digest(), "big") >> 1

@@ -163,7 +163,7 @@ class SqliteDatabase(Database):
             self._lock_file(engine_id).unlink(missing_ok=True)
             os.close(descriptor)
 
-    def dead(self, connection: Connection, engine_ids: Sequence[str]) -> Sequence[str]:
+    def missing(self, connection: Connection, engine_ids: Sequence[str]) -> Sequence[str]:
         """Those whose lock can be taken, or that have no file: an engine makes its file before its row."""
         return [engine_id for engine_id in engine_ids if not self._lives(engine_id)]
 

@@ -53,9 +53,11 @@ class StandingStatements:
 
     def _engines(self, connection: Connection, params: dict[str, object]) -> list[EngineRecord]:
         found = self.engines.all(connection, params)
-        dead = set(self._db.dead(connection, [row[0] for row in found]))
+        missing = set(self._db.missing(connection, [row[0] for row in found]))
         return [
-            EngineRecord(engine_id, host, pid, started_at, expires_at, engine_id not in dead and not is_expired, held)
+            EngineRecord(
+                engine_id, host, pid, started_at, expires_at, engine_id not in missing and not is_expired, held
+            )
             for engine_id, host, pid, started_at, expires_at, is_expired, held in found
         ]
 
