@@ -43,6 +43,15 @@ async def until_stopped(context: Context) -> None:
 
 
 @action
+async def until_there(path: str, context: Context) -> None:
+    """Works until the file is there, and leaves another beside it when it ends."""
+    context.logger.info("at work")
+    while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 - whatever makes it is another process
+        await asyncio.sleep(0.005)
+    Path(f"{path}.done").touch()  # noqa: ASYNC240
+
+
+@action
 async def stubborn() -> None:
     """Ignores every request to stop."""
     await asyncio.Event().wait()

@@ -78,8 +78,28 @@ async def test_a_worker_that_is_stopped_hands_its_steps_on_and_ends_cleanly(
         async with open_world() as next_one:
             told = await next_one.until(run_id, lambda e: e.type == "step.interrupted")
             assert "engine_stopped" in told.data
+            await next_one.until(run_id, lambda e: e.type == "step.started" and '"tryNumber":2' in e.data)
             await next_one.runs.cancel(next_one.who, run_id)
             assert (await next_one.end(run_id)).status is RunStatus.CANCELLED
+
+
+async def test_a_worker_that_is_stopped_gives_running_steps_their_time(
+    open_world: OpenWorld, settings: TemporalSettings, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    patient = replace(settings, drain_seconds=60.0)
+    async with open_world(engine=False) as idle, workers(tmp_path, patient) as (worker,):
+        run_id = await idle.start([step("one", "until_there", definition={"path": str(gate)})])
+        await idle.until(run_id, lambda e: e.type == "step.log")
+        worker.terminate()
+        async with open_world() as next_one:
+            # It takes nothing more: what begins now, begins elsewhere.
+            other = await next_one.start([step("one", "noop")])
+            assert (await next_one.end(other)).status is RunStatus.COMPLETED
+            gate.touch()
+            assert (await next_one.end(run_id)).status is RunStatus.COMPLETED
+            assert await worker.wait() == 0
+            assert "step.interrupted one" not in await next_one.types(run_id)
 
 
 async def test_runs_are_accepted_while_the_server_is_away_and_go_on_when_it_is_back(
@@ -145,6 +165,24 @@ async def test_a_worker_that_was_taken_for_dead_and_comes_back_reports_too_late(
             types = await next_one.types(run_id)
     assert (types.count("step.started slow"), types.count("step.completed slow")) == (2, 1)
     assert len(ledger.read_text().splitlines()) == 2
+
+
+async def test_what_a_worker_taken_for_dead_still_executes_is_ended(
+    open_world: OpenWorld, settings: TemporalSettings, tmp_path: Path
+) -> None:
+    ended = tmp_path / "ended"
+    async with open_world(engine=False) as idle, workers(tmp_path, settings) as (paused,):
+        run_id = await idle.start([step("one", "slow_to_end", definition={"path": str(ended)})])
+        await idle.until(run_id, lambda e: e.type == "step.log")
+        paused.send_signal(signal.SIGSTOP)
+        async with open_world() as next_one:
+            await next_one.until(run_id, lambda e: e.type == "step.started" and '"tryNumber":2' in e.data)
+            assert not ended.exists()
+            paused.send_signal(signal.SIGCONT)
+            await _until(ended.exists)
+            assert paused.returncode is None
+            await next_one.runs.cancel(next_one.who, run_id)
+            assert (await next_one.end(run_id)).status is RunStatus.CANCELLED
 
 
 async def _until(true: Callable[[], bool]) -> None:
