@@ -14,6 +14,17 @@ _CHOICES = {
     "log_format": ("text", "json"),
     "metrics": ("local", "public"),
 }
+_DAY = 86_400
+_RANGES = {  # the least and the most
+    "port": (0, 65_535),
+    "lease_seconds": (0.1, _DAY),
+    "renew_seconds": (0.01, _DAY / 2),
+    "poll_seconds": (0.01, _DAY),
+    "drain_seconds": (0, 7 * _DAY),
+    "heartbeat_seconds": (0.1, _DAY),
+    "temporal_heartbeat_seconds": (1, _DAY),
+    "max_processes": (1, 10_000),
+}
 
 
 class BadSetting(ValueError):
@@ -73,7 +84,22 @@ def settings_from(environment: Mapping[str, str], **given: Any) -> Settings:
         value = getattr(settings, name)
         if value.lower() not in known:
             raise BadSetting(f"VAI_{name.upper()} must be one of {', '.join(known)}, not {value!r}.")
+    _check_ranges(settings)
     return replace(settings, **{name: getattr(settings, name).lower() for name in _CHOICES})
+
+
+def _check_ranges(settings: Settings) -> None:
+    for name, (least, most) in _RANGES.items():
+        value = getattr(settings, name)
+        if not least <= value <= most:  # nor is `nan`
+            raise BadSetting(f"VAI_{name.upper()} must be a number from {least} to {most}, not {value}.")
+    lease, renew = settings.lease_seconds, settings.renew_seconds
+    if lease < 2 * renew:
+        raise BadSetting(
+            f"VAI_LEASE_SECONDS ({lease:g}) must be at least twice VAI_RENEW_SECONDS ({renew:g}), or one renewal that "
+            f"comes late loses the lease. Set VAI_LEASE_SECONDS to {2 * renew:g} or more, or VAI_RENEW_SECONDS to "
+            f"{lease / 2:g} or less."
+        )
 
 
 def _parse(name: str, kind: str, text: str) -> Any:
@@ -86,7 +112,8 @@ def _parse(name: str, kind: str, text: str) -> Any:
     try:
         return {"int": int, "float": float, "Path": Path, "Path | None": Path}.get(kind, str)(text)
     except ValueError as error:
-        raise BadSetting(f"VAI_{name.upper()} must be a number, not {text!r}.") from error
+        what = "a whole number" if kind == "int" else "a number"
+        raise BadSetting(f"VAI_{name.upper()} must be {what}, not {text!r}.") from error
 
 
 def _parse_bool(name: str, text: str) -> bool:
