@@ -54,9 +54,10 @@ class Postgres:
         """kill -9 of its first process; the others notice and end."""
         pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
-        ended = f"/proc/{pid}"
-        while os.path.exists(ended) and "postgres" in Path(ended, "comm").read_text():
-            os.sched_yield()
+        # Once its folder under /proc is gone, or is of another process with its number, it has ended.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            while "postgres" in Path(f"/proc/{pid}/comm").read_text():
+                os.sched_yield()
 
     def stop(self) -> None:
         """End it at once."""

@@ -42,6 +42,16 @@ def effect_in_a_process(ledger: str, seconds: float, context: Context) -> dict[s
 
 
 @action
+def held(ledger: str, gate: str, context: Context) -> dict[str, int]:
+    """Works until somebody opens the gate, which is a file."""
+    _write(ledger, "begin", context)
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    _write(ledger, "done", context)
+    return {"try": context.try_number}
+
+
+@action
 async def flaky(ledger: str, context: Context) -> dict[str, int]:
     """Fails at its first two tries."""
     _write(ledger, "begin", context)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,8 @@ class Node:
 
     def __init__(self, folder: Path, name: str, database_url: str | None, *, serves: bool) -> None:
         self.name = name
-        self.data_dir = folder / name
+        # Processes on one SQLite file share its folder; those on PostgreSQL share nothing but the database.
+        self.data_dir = folder / (name if database_url else "data")
         self.clock = folder / f"{name}.clock"
         self.url = f"http://127.0.0.1:{free_port()}" if serves else None
         self._log = folder / f"{name}.log"
@@ -39,14 +40,24 @@ class Node:
         command += ["--data-dir", str(self.data_dir), "--actions", str(ACTIONS)]
         self._command = [*command, *(["--database-url", database_url] if database_url else [])]
         self.process: subprocess.Popen[bytes] | None = None
-        self.starts = 0
+        self._log_before = 0
 
     def start(self) -> None:
         """Start the process."""
         command = [sys.executable, "-m", "tests.chaos.process", str(self.clock), *self._command]
         with self._log.open("ab") as log:
+            self._log_before = log.tell()
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **SETTINGS})
-        self.starts += 1
+
+    @property
+    def is_up(self) -> bool:
+        """True once its process has said that it serves or works, while it runs."""
+        said = self._log.read_bytes()[self._log_before :]
+        return self.is_alive and (b"vai serves " in said or b"vai works" in said)
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self._log.read_text()[-1500:]
 
     @property
     def is_alive(self) -> bool:
@@ -73,19 +84,19 @@ class Cluster:
         self.postgres = Postgres(SURVIVES_KILLS) if database == "postgresql" else None
         self.proxy: Proxy | None = None
         self.nodes: list[Node] = []
+        self._clients: dict[str, httpx.Client] = {}
         self._over = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise)
 
     def __enter__(self) -> Self:
-        if self.postgres is None:
-            self.nodes = [Node(self.folder, "serve", None, serves=True)]
-        else:
+        url = None
+        if self.postgres is not None:
             self.postgres.start()
-            url = create_database(self.postgres.url)
+            path = urlsplit(create_database(self.postgres.url)).path
             self.proxy = Proxy(f"{self.postgres.folder}/.s.PGSQL.5432")
-            through = f"postgresql://vai@127.0.0.1:{self.proxy.port}{urlsplit(url).path}"
-            names = (("one", True), ("two", True), ("worker", False))
-            self.nodes = [Node(self.folder, name, through, serves=serves) for name, serves in names]
+            url = f"postgresql://vai@127.0.0.1:{self.proxy.port}{path}"
+        names = (("one", True), ("two", True), ("worker", False))
+        self.nodes = [Node(self.folder, name, url, serves=serves) for name, serves in names]
         # One after the other: the first makes the tables and the key.
         for node in self.nodes:
             node.start()
@@ -107,6 +118,8 @@ class Cluster:
         self._over.set()
         if self._supervisor.is_alive():
             self._supervisor.join()
+        for client in self._clients.values():
+            client.close()
         for node in self.nodes:
             node.send(signal.SIGCONT)
             node.end()
@@ -127,25 +140,18 @@ class Cluster:
         return [node for node in self.nodes if node.url is not None]
 
     def client(self, node: Node) -> httpx.Client:
-        """An HTTP client of a server, with the admin key."""
-        key = (self.nodes[0].data_dir / "admin.key").read_text().strip()
-        return httpx.Client(base_url=f"{node.url}/api/v1", headers={"X-API-Key": key}, timeout=20)
+        """The HTTP client of a server, with the admin key, for any thread."""
+        if node.name not in self._clients:
+            key = (self.nodes[0].data_dir / "admin.key").read_text().strip()
+            fresh = httpx.Client(base_url=f"{node.url}/api/v1", headers={"X-API-Key": key}, timeout=20)
+            self._clients.setdefault(node.name, fresh)
+        return self._clients[node.name]
 
     def wait_until_up(self, nodes: Sequence[Node], seconds: float = 60) -> None:
-        """Wait until these servers answer."""
-        pause = threading.Event()
+        """Wait until all of these are up."""
+        until, pause = time.monotonic() + seconds, threading.Event()
         for node in nodes:
-            for _ in range(int(seconds / 0.05)):
-                if node.url is None or _answers(node.url):
-                    break
+            while not node.is_up:
+                if time.monotonic() > until:
+                    raise RuntimeError(f"{node.name} does not come up: {node.last_words()}")
                 pause.wait(0.05)
-            else:
-                raise RuntimeError(
-                    f"{node.name} does not answer: {(self.folder / f'{node.name}.log').read_text()[-1500:]}"
-                )
-
-
-def _answers(url: str) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{url}/health", timeout=2).status_code == 200
-    return False
