@@ -8,7 +8,7 @@ import typer
 
 from vai.cli import output
 from vai.cli.options import DatabaseUrl
-from vai.cli.starting import told
+from vai.cli.starting import end_in_order, told
 from vai.settings import settings_from
 from vai.wiring.copying import back_up
 
@@ -29,6 +29,7 @@ def backup(
 
     The file is checked before it gets its name. It holds no admin key: that is a file of the data folder.
     """
+    end_in_order()
     with told():
         made = back_up(settings_from(os.environ, data_dir=data_dir, database_url=database_url), file, force=force)
     if json:

@@ -8,7 +8,7 @@ import typer
 
 from vai.cli import output
 from vai.cli.options import DatabaseUrl
-from vai.cli.starting import told
+from vai.cli.starting import end_in_order, told
 from vai.settings import settings_from
 from vai.wiring.copying import restore as put_back
 
@@ -28,6 +28,7 @@ def restore(
 
     When it fails, what was there is untouched. A SQLite database that was there is kept beside the new one.
     """
+    end_in_order()
     with told():
         done = put_back(settings_from(os.environ, data_dir=data_dir, database_url=database_url), file, force=force)
     output.console().print(f"restored {file}, schema {done.revision}")

@@ -28,6 +28,25 @@ class Restored(msgspec.Struct, frozen=True):
     kept: Path | None
 
 
+_MARKS = ((b"SQLite format 3\0", "SQLite"), (b"PGDMP", "PostgreSQL"))
+
+
+def check_source(source: Path, wanted: str) -> None:
+    """Raise CannotCopy unless the file looks like a backup of such a database: `SQLite` or `PostgreSQL`."""
+    try:
+        with source.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        raise CannotCopy(f"There is no file {source}.") from None
+    except OSError as error:
+        raise CannotCopy(f"{source} cannot be read: {error.strerror}.") from error
+    found = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if found is None:
+        raise CannotCopy(f"{source} is not a backup of vai.")
+    if found != wanted:
+        raise CannotCopy(f"{source} is a backup of {found}, and cannot be put into {wanted}.")
+
+
 @contextmanager
 def draft_of(target: Path, *, force: bool) -> Iterator[Path]:
     """A file beside `target`, for its owner alone, that takes its place when all went well, and is gone otherwise.

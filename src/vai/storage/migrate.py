@@ -26,21 +26,30 @@ _VERSION = "SELECT version_num FROM alembic_version"
 
 
 def migrate_sqlite(path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
-    """Migrate the file at `path`. Raises StoreUnavailable for a newer schema, else the driver's errors."""
+    """Migrate the file at `path`, within its `opening`. Raises StoreUnavailable for a newer schema, else the driver's
+    errors."""
     connection = connect()
     try:
-        if _is_current(_sqlite_revision(connection), str(path)):
-            return
+        if not _is_current(_sqlite_revision(connection), str(path)):
+            _upgrade_sqlite(connection)
     finally:
         connection.close()
-    with _file_lock(path.with_name(f"{path.name}.migrate.lock")):
-        connection = connect()
-        try:
-            # Another process may have migrated while this one waited for the lock.
-            if not _is_current(_sqlite_revision(connection), str(path)):
-                _upgrade_sqlite(connection)
-        finally:
-            connection.close()
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Be the only process that begins to use the SQLite database `path`, or puts another in its place.
+
+    Without it a server that starts during a restore could open the old file just before the new one takes its name,
+    and write to what nobody looks at any more.
+    """
+    lock = path.with_name(f"{path.name}.migrate.lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sqlite_revision(connection: sqlite3.Connection) -> str | None:
@@ -80,16 +89,6 @@ def _is_current(revision: str | None, name: str) -> bool:
         return False
     check_revision(revision, name)
     return revision == HEAD or revision not in KNOWN
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _upgrade_sqlite(connection: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.sql import ColumnElement
 from vai.ports import AlreadyExists, StoreUnavailable
 from vai.storage.database import Database, Session
 from vai.storage.jobs import Committed
-from vai.storage.migrate import migrate_sqlite
+from vai.storage.migrate import migrate_sqlite, opening
 from vai.storage.outage import Outage
 from vai.storage.sqlite_session import SqliteSession, Statements
 from vai.storage.statements import Connection
@@ -78,10 +78,12 @@ class SqliteDatabase(Database):
         """See `Database.prepare`."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            migrate_sqlite(self.path, self.connect)
-            self._reader = self.connect()
-            for _ in range(_LIST_READERS):
-                self._list_readers.put(self.connect())
+            with opening(self.path):
+                migrate_sqlite(self.path, self.connect)
+                # Open from here on, which keeps a restore away.
+                self._reader = self.connect()
+                for _ in range(_LIST_READERS):
+                    self._list_readers.put(self.connect())
         except (sqlite3.Error, OSError) as error:
             raise self.explain(error) from error
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from vai.ports import StoreUnavailable
 from vai.ports.faults import CannotCopy
-from vai.storage.copying import Backup, Restored, draft_of
-from vai.storage.migrate import check_revision
+from vai.storage.copying import Backup, Restored, check_source, draft_of
+from vai.storage.migrate import check_revision, opening
 
 _SIDE_FILES = ("", "-wal", "-shm")
 
@@ -21,6 +21,8 @@ def backup_sqlite(path: Path, target: Path, *, force: bool) -> Backup:
     """Copy the database as of one moment, also while it is used, and check the copy. Raises CannotCopy."""
     if not path.exists():
         raise CannotCopy(f"There is no database {path}. Name it with --data-dir or --database-url.")
+    if target.exists() and any(target.samefile(own) for own in _files(path)):
+        raise CannotCopy(f"{target} belongs to the database itself. Choose another name.")
     with draft_of(target, force=force) as draft:
         _copy(path, draft)
         revision, runs = _checked(draft)
@@ -29,17 +31,24 @@ def backup_sqlite(path: Path, target: Path, *, force: bool) -> Backup:
 
 def restore_sqlite(path: Path, source: Path, *, force: bool) -> Restored:
     """Put a backup in the place of the database, which is kept beside it. Raises CannotCopy."""
-    if not source.exists():
-        raise CannotCopy(f"There is no file {source}.")
+    check_source(source, "SQLite")
     if path.exists() and source.samefile(path):
         raise CannotCopy(f"{source} is the database itself.")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(path, force=force), draft_of(path, force=True) as draft:
-        _copy(source, draft)
-        revision, _ = _checked(draft)
-        # Only now is what was there touched: it gets another name too, and the copy takes its place in one step.
-        kept = _put_aside(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with opening(path), _alone(path, force=force), draft_of(path, force=True) as draft:
+            _copy(source, draft)
+            revision, _ = _checked(draft)
+            # Only now is what was there touched: it gets another name too, and the copy takes its place in one step.
+            kept = _put_aside(path)
+    except OSError as error:
+        raise CannotCopy(f"The directory {path.parent} cannot be used: {error.strerror}.") from error
     return Restored(revision, kept)
+
+
+def _files(path: Path) -> list[Path]:
+    """The database's files that are there."""
+    return [one for suffix in _SIDE_FILES if (one := path.with_name(path.name + suffix)).exists()]
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -54,7 +63,16 @@ def _copy(source: Path, target: Path) -> None:
             reading.backup(writing)
             writing.execute("PRAGMA journal_mode=DELETE").fetchall()  # one file, without others beside it
     except sqlite3.DatabaseError as error:
-        raise CannotCopy(f"{source} cannot be copied: {error}.") from error
+        raise CannotCopy(_why(error, source, target.parent)) from error
+
+
+def _why(error: sqlite3.DatabaseError, source: Path, folder: Path) -> str:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL"):  # who only reads needs no room
+        return f"The disk that holds {folder.absolute()} is full. Free some space, or choose another place."
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return f"{source} cannot be opened ({error}). Do this as the user that the server runs as."
+    return f"{source} cannot be copied: {error}."
 
 
 def _checked(path: Path) -> tuple[str, int]:
