@@ -58,6 +58,7 @@ class Settings:
     temporal_api_key: str | None = field(default=None, repr=False)
     temporal_heartbeat_seconds: float = 10.0  # a worker that is silent for so long is taken for dead
     worker_labels: tuple[str, ...] = ()  # which steps with `runsOn` this process executes
+    worker_kinds: tuple[str, ...] = ()  # the only kinds of steps that this worker of Temporal executes
     max_processes: int = field(default_factory=lambda: os.cpu_count() or 2)
     log_level: str = "info"
     log_format: str = "text"  # text or json
@@ -103,7 +104,7 @@ def _check_ranges(settings: Settings) -> None:
 
 
 def _parse(name: str, kind: str, text: str) -> Any:
-    if name == "worker_labels":
+    if name in ("worker_labels", "worker_kinds"):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if kind.startswith("tuple"):
         return tuple(part for part in text.split(os.pathsep) if part)

@@ -255,14 +255,6 @@ async def test_a_large_result_is_kept_whole_beside_a_preview(world: World) -> No
     assert (await world.step(run_id, "next")).result.value == {"value": 100_000}
 
 
-async def test_a_run_whose_kind_is_gone_fails_with_a_word_on_why(open_world: OpenWorld) -> None:
-    async with open_world(engine=False) as before:
-        run_id = await before.start([step("one", "noop")])
-    async with open_world(actions=()) as after:
-        assert (await after.end(run_id)).status is RunStatus.FAILED
-        assert (await after.step(run_id, "one")).error.type == "unknown_kind"
-
-
 @pytest.mark.parametrize("landed", [True, False])
 async def test_a_commit_of_which_the_database_could_not_say_whether_it_landed_loses_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, landed: bool

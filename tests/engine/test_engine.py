@@ -54,3 +54,11 @@ async def test_an_engine_that_leaves_dag_runs_to_others_claims_nothing_because_o
         await world.engine.stop()
     assert [found for found in claims if found] == [[local]]
     assert len(claims) <= 2  # the other is the look that every engine begins with
+
+
+async def test_a_run_whose_kind_is_gone_fails_with_a_word_on_why(open_world: OpenWorld) -> None:
+    async with open_world(engine=False) as before:
+        run_id = await before.start([step("one", "noop")])
+    async with open_world(actions=()) as after:
+        assert (await after.end(run_id)).status is RunStatus.FAILED
+        assert (await after.step(run_id, "one")).error.type == "unknown_kind"

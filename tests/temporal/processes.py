@@ -21,16 +21,24 @@ def environment(settings: TemporalSettings) -> Mapping[str, str]:
         "VAI_TEMPORAL_TASK_QUEUE": settings.task_queue,
         "VAI_TEMPORAL_HEARTBEAT_SECONDS": f"{settings.heartbeat_seconds:g}",
         "VAI_WORKER_LABELS": ",".join(settings.labels),
+        "VAI_WORKER_KINDS": ",".join(settings.kinds),
         "VAI_DRAIN_SECONDS": f"{settings.drain_seconds:g}",
     }
 
 
 @contextlib.asynccontextmanager
 async def workers(
-    folder: Path, settings: TemporalSettings, count: int = 1, *, database_url: str | None = None
+    folder: Path,
+    settings: TemporalSettings,
+    count: int = 1,
+    *,
+    database_url: str | None = None,
+    actions: Sequence[str] = (ACTIONS,),
 ) -> AsyncIterator[Sequence[asyncio.subprocess.Process]]:
     """`vai worker --temporal`, so many times, by default on the file that the test's worlds share."""
-    command = [str(Path(sys.executable).with_name("vai")), "worker", "--temporal", "--actions", ACTIONS]
+    command = [str(Path(sys.executable).with_name("vai")), "worker", "--temporal"]
+    for source in actions:
+        command += ["--actions", source]
     command += ["--data-dir", str(folder / "worker"), "--database-url"]
     command.append(database_url or f"sqlite:///{folder / 'vai.db'}")
     variables = {**os.environ, **environment(settings)}

@@ -17,7 +17,7 @@ from tests.temporal.conftest import Server
 from tests.temporal.processes import workers
 from tests.temporal_server import TemporalServer
 from vai.domain.interrupts import MAX_INTERRUPTS
-from vai.domain.status import RunStatus, StepStatus
+from vai.domain.status import RunStatus
 from vai.temporal import TemporalSettings
 from vai.temporal.messages import workflow_id
 
@@ -227,29 +227,3 @@ async def test_a_run_that_an_embedded_engine_holds_is_left_to_it(
         assert found == []
         await embedded.runs.cancel(embedded.who, run_id)
         assert (await embedded.end(run_id)).status is RunStatus.CANCELLED
-
-
-# --- labels ------------------------------------------------------------------------------------------------
-
-
-async def test_a_labelled_step_waits_for_a_worker_with_its_label(open_world: OpenWorld) -> None:
-    async with open_world() as plain:
-        run_id = await plain.start([step("one", "noop"), step("two", "noop", "one", runsOn="gpu")])
-        await plain.until(run_id, lambda e: e.type == "step.started" and e.step_key == "two")
-        other = await plain.start([step("one", "noop")])
-        assert (await plain.end(other)).status is RunStatus.COMPLETED
-        assert (await plain.step(run_id, "two")).status is StepStatus.RUNNING
-        async with open_world(labels=("eu", "gpu")):
-            assert (await plain.end(run_id)).status is RunStatus.COMPLETED
-
-
-@pytest.mark.parametrize("labels", [(), ("eu", "gpu")])
-async def test_on_the_embedded_engine_a_label_that_it_lacks_fails_the_step(
-    tmp_path: Path, clock: Clock, labels: tuple[str, ...]
-) -> None:
-    async with opener(tmp_path, clock, None)(labels=labels) as world:
-        run_id = await world.start([step("one", "noop", runsOn="gpu")])
-        run = await world.end(run_id)
-        assert (run.status is RunStatus.COMPLETED) == bool(labels)
-        error = (await world.step(run_id, "one")).error
-        assert labels or (error.type == "no_worker" and "VAI_WORKER_LABELS=gpu" in error.message)

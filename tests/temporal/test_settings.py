@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,12 @@ def test_settings_come_from_the_environment() -> None:
             "VAI_TEMPORAL_TLS_CERT": "client.pem",
             "VAI_TEMPORAL_API_KEY": "s3cret",
             "VAI_WORKER_LABELS": "gpu, eu",
+            "VAI_WORKER_KINDS": "wait,http_request",
         }
     )
     assert (settings.dag_engine, settings.temporal_tls_cert) == ("temporal", Path("client.pem"))
     assert settings.worker_labels == ("gpu", "eu")
+    assert settings.worker_kinds == ("wait", "http_request")
     assert "s3cret" not in repr(settings)
 
 
@@ -60,4 +63,11 @@ async def test_without_the_extra_it_is_told_what_to_install(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "vai.temporal", None)
     with pytest.raises(CannotServe, match=r"vai-engine\[temporal\]"):
         async with running(Settings(data_dir=tmp_path, engine=False, dag_engine="temporal")):
+            pass
+
+
+async def test_kinds_that_a_worker_shall_do_and_does_not_know_are_told(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, engine=False, dag_engine="temporal", worker_kinds=("wait", "trian"))
+    with pytest.raises(CannotServe, match=r"VAI_WORKER_KINDS names kinds that are not known here: trian\."):
+        async with running(replace(settings, temporal_worker=True)):
             pass

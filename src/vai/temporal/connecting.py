@@ -24,6 +24,7 @@ class TemporalSettings:
     tls_key: Path | None = None
     api_key: str | None = field(default=None, repr=False)
     labels: tuple[str, ...] = ()  # of this worker
+    kinds: tuple[str, ...] = ()  # of the steps that this worker executes; none: all that it can
     heartbeat_seconds: float = 10.0  # a worker that is silent for so long is taken for dead
     drain_seconds: float = 120.0  # what running steps are given when a worker is stopped
     sweep_seconds: float = 5.0  # between looks for runs whose start or change did not get through

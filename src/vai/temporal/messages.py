@@ -29,6 +29,11 @@ def workflow_id(run_id: str) -> str:
     return f"vai-run-{run_id}"
 
 
+def queue_of(queue: str, label: str | None = None, kind: str | None = None) -> str:
+    """The task queue for steps with that label, or of that kind that not every worker does, beside `queue`."""
+    return queue + (f"-{label}" if label else "") + (f"-kind-{kind}" if kind else "")
+
+
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a workflow is started with. `goes_on`: nothing of the run can be at work that it does not know of, because
     the run has not begun, or because it continues the workflow that drove the run so far."""
@@ -102,6 +107,9 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     due_at: Instant | None = None
     due_in_ms: int = 0
 
+
+PASSED_ON = Told("PassedOn", msgspec.Raw(b"null"))
+"""Not a report: the worker does not do the step's kind, and has not begun it."""
 
 _REPORTS: dict[str, type[c.Report]] = {
     kind.__name__: kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +17,7 @@ from vai.domain.status import StepStatus
 from vai.execution import Execution, Journal, StepContext
 from vai.execution.results import artifact_of, preview_of
 from vai.ports import ActionRunRecord, Actions, ArtifactRecord, Clock, Store, StoreUnavailable
-from vai.temporal.messages import STEP, StepOrder, Told, told
+from vai.temporal.messages import PASSED_ON, STEP, StepOrder, Told, told
 
 _log = logging.getLogger("vai.temporal")
 
@@ -32,7 +32,10 @@ HEARTBEATS = 10  # in the time after whose silence a worker is taken for dead
 class Steps:
     """The `step` activity of one process."""
 
-    def __init__(self, store: Store, actions: Actions, clock: Clock) -> None:
+    def __init__(self, store: Store, actions: Actions, clock: Clock, kinds: Collection[str] = ()) -> None:
+        """Steps of `kinds`, by default of all that this process knows and has what they need."""
+        known = (action.kind for action in actions.all() if action.available)
+        self.kinds = tuple(kind for kind in known if not kinds or kind in kinds)
         self._store = store
         self._actions = actions
         self._clock = clock
@@ -50,7 +53,9 @@ class Steps:
 
     @activity.defn(name=STEP)
     async def step(self, order: StepOrder) -> Told:
-        """Execute the step and report what became of it."""
+        """Execute the step and report what became of it, or pass it on if others do its kind."""
+        if order.begin.kind not in self.kinds:
+            return PASSED_ON
         beating = asyncio.create_task(_beat(order.heartbeat_seconds / HEARTBEATS))
         try:
             return told(await self._execute(order))

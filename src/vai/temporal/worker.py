@@ -1,4 +1,4 @@
-"""The Temporal worker of one process: it drives runs and executes steps, its own queue's and those of its labels."""
+"""The Temporal worker of one process: drives runs and executes steps, its own queue's and those of labels and kinds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vai.ports import Actions, Clock, Store
 from vai.runs import Door
 from vai.temporal.advance import Advancing
 from vai.temporal.connecting import TemporalSettings, connect
+from vai.temporal.messages import queue_of
 from vai.temporal.steps import HEARTBEATS, Steps
 from vai.temporal.workflow import RunWorkflow
 
@@ -23,6 +24,7 @@ _MOST_STEPS = 200  # at work in one process
 _RETRY_SECONDS = 1.0
 _STICKY_SECONDS = 5.0  # after which a workflow goes from a worker that does not take it up to any other
 _POLLERS = PollerBehaviorAutoscaling(minimum=2, maximum=50, initial=5)
+_FEW_POLLERS = PollerBehaviorAutoscaling(minimum=1, maximum=50, initial=1)  # of a queue that is mostly empty
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -38,7 +40,7 @@ class TemporalWorker:
     def __init__(self, store: Store, door: Door, actions: Actions, clock: Clock, settings: TemporalSettings) -> None:
         self._settings = settings
         self._advancing = Advancing(store, door, clock)
-        self._steps = Steps(store, actions, clock)
+        self._steps = Steps(store, actions, clock, settings.kinds)
         self._task: asyncio.Task[None] | None = None
         self._workers: list[Worker] = []
         self._stopping = asyncio.Event()
@@ -75,7 +77,8 @@ class TemporalWorker:
         stopping.cancel()
 
     async def _work_with(self, client: Client, stopping: asyncio.Task[bool]) -> None:
-        workers = [self._worker(client, None), *(self._worker(client, label) for label in self._settings.labels)]
+        of_kinds = (None, *self._steps.kinds)
+        workers = [self._worker(client, label, kind) for label in (None, *self._settings.labels) for kind in of_kinds]
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
         try:
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -83,17 +86,19 @@ class TemporalWorker:
             await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
             await asyncio.gather(*tasks)
 
-    def _worker(self, client: Client, label: str | None) -> Worker:
+    def _worker(self, client: Client, label: str | None, kind: str | None) -> Worker:
         settings = self._settings
+        queue = queue_of(settings.task_queue, label, kind)
+        drives = queue == settings.task_queue
         heartbeat = timedelta(seconds=settings.heartbeat_seconds / HEARTBEATS)
         return Worker(
             client,
-            task_queue=settings.task_queue if label is None else f"{settings.task_queue}-{label}",
-            workflows=[] if label else [RunWorkflow],
-            activities=[self._steps.step] if label else [self._steps.step, self._advancing.advance],
+            task_queue=queue,
+            workflows=[RunWorkflow] if drives else [],
+            activities=[self._steps.step, self._advancing.advance] if drives else [self._steps.step],
             workflow_runner=workflow_runner(),
             max_concurrent_activities=_MOST_STEPS,
-            activity_task_poller_behavior=_POLLERS,
+            activity_task_poller_behavior=_POLLERS if kind is None else _FEW_POLLERS,
             workflow_task_poller_behavior=_POLLERS,
             max_heartbeat_throttle_interval=heartbeat,
             default_heartbeat_throttle_interval=heartbeat,

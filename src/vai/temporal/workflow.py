@@ -15,7 +15,21 @@ from temporalio.exceptions import ActivityError, CancelledError
 
 with workflow.unsafe.imports_passed_through():
     from vai.domain import commands as c
-    from vai.temporal.messages import ADVANCE, STEP, WAKE, WORKFLOW, Answer, Begin, Order, Ref, Round, StepOrder, Told
+    from vai.temporal.messages import (
+        ADVANCE,
+        PASSED_ON,
+        STEP,
+        WAKE,
+        WORKFLOW,
+        Answer,
+        Begin,
+        Order,
+        Ref,
+        Round,
+        StepOrder,
+        Told,
+        queue_of,
+    )
     from vai.temporal.messages import told as message_of
 
 FEW_RUNNING, MAX_RUNNING = 50, 500
@@ -48,6 +62,8 @@ class RunWorkflow:
     def __init__(self) -> None:
         self._told: list[Told] = []
         self._running: dict[Ref, workflow.ActivityHandle[Any]] = {}
+        self._elsewhere: set[tuple[str | None, str]] = set()  # label and kind of steps that were passed on
+        self._stops = False
         self._woken = False
         self._room = FEW_RUNNING
         self._reports = 0  # since it was last seen whether there should be more room
@@ -95,7 +111,8 @@ class RunWorkflow:
     def _act(self, answer: Answer) -> None:
         for begin in answer.begin:
             self._execute(begin)
-        if answer.stop or answer.over:
+        self._stops = answer.stop or answer.over
+        if self._stops:
             for handle in self._running.values():
                 handle.cancel()
         if answer.is_part and not self._measures:
@@ -112,12 +129,12 @@ class RunWorkflow:
 
     def _execute(self, begin: Begin) -> None:
         order = self._order
-        queue = workflow.info().task_queue
+        kind = begin.kind if (begin.label, begin.kind) in self._elsewhere else None
         handle = workflow.start_activity(
             STEP,
             StepOrder(order.run_id, order.tenant_id, order.automation_id, order.heartbeat_seconds, begin),
             result_type=Told,
-            task_queue=queue if begin.label is None else f"{queue}-{begin.label}",
+            task_queue=queue_of(workflow.info().task_queue, begin.label, kind),
             start_to_close_timeout=_LONGEST,
             heartbeat_timeout=timedelta(seconds=order.heartbeat_seconds),
             retry_policy=_ONCE,
@@ -125,12 +142,20 @@ class RunWorkflow:
             summary=begin.ref.key,
         )
         self._running[begin.ref] = handle
-        handle.add_done_callback(lambda ended: self._ended(begin.ref, ended))
+        handle.add_done_callback(lambda ended: self._ended(begin, ended))
 
-    def _ended(self, ref: Ref, handle: asyncio.Task[Any]) -> None:
+    def _ended(self, begin: Begin, handle: asyncio.Task[Any]) -> None:
+        ref = begin.ref
         del self._running[ref]
+        told = _report_of(ref, handle)
+        if told.type == PASSED_ON.type:
+            if not self._stops:
+                self._elsewhere.add((begin.label, begin.kind))
+                self._execute(begin)
+                return
+            told = message_of(c.Stopped(ref.key, ref.try_number, attempt=ref.attempt))
         self._reports += 1
-        self._told.append(_report_of(ref, handle))
+        self._told.append(told)
 
     def _set_alarm(self, due_at: int | None, due_in_ms: int) -> None:
         if due_at == self._alarm_at:

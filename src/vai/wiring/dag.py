@@ -66,6 +66,9 @@ def on_temporal(settings: Settings, store: Store, door: Door, actions: Actions, 
     except ImportError as error:
         message = "VAI_DAG_ENGINE=temporal needs vai-engine[temporal]: pip install 'vai-engine[temporal]'."
         raise CannotServe(message) from error
+    unknown = [kind for kind in settings.worker_kinds if actions.get(kind) is None]
+    if settings.temporal_worker and unknown:
+        raise CannotServe(f"VAI_WORKER_KINDS names kinds that are not known here: {', '.join(unknown)}.")
     chosen = TemporalSettings(
         address=settings.temporal_address,
         namespace=settings.temporal_namespace,
@@ -76,6 +79,7 @@ def on_temporal(settings: Settings, store: Store, door: Door, actions: Actions, 
         tls_key=settings.temporal_tls_key,
         api_key=settings.temporal_api_key,
         labels=settings.worker_labels,
+        kinds=settings.worker_kinds,
         heartbeat_seconds=settings.temporal_heartbeat_seconds,
         drain_seconds=settings.drain_seconds,
         sweep_seconds=settings.poll_seconds * 5,
