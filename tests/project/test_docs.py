@@ -55,6 +55,7 @@ DEFAULTS_IN_WORDS = {
     "temporal_worker": "`false`",
     **dict.fromkeys(("temporal_tls_ca", "temporal_tls_cert", "temporal_tls_key", "temporal_api_key"), "none"),
     "worker_labels": "none",
+    "worker_kinds": "none",
     "max_processes": "the number of processors",
 }
 
