@@ -40,6 +40,24 @@ class Raises:
         raise ExpressionFailed("steps.x.result.rows > 0", "no such key: rows", ["steps", "input"])
 
 
+@dataclass(frozen=True)
+class Finds:
+    """A forEach that always finds so many elements."""
+
+    count: int
+
+    def __call__(self, state: RunState) -> list[int]:
+        return list(range(self.count))
+
+
+@dataclass(frozen=True)
+class FindsNothing:
+    """A forEach that cannot be evaluated."""
+
+    def __call__(self, state: RunState) -> list[int]:
+        raise ExpressionFailed("steps.x.result.items", "it is no list", ["steps"])
+
+
 def mostly(usual: T, *others: T) -> st.SearchStrategy[T]:
     """The usual value in about two of three draws, so that runs get far before something odd happens."""
     return st.sampled_from([usual] * 2 * len(others) + list(others))
@@ -79,6 +97,8 @@ def graphs(draw: st.DrawFn, max_steps: int = 12) -> Graph:
                 condition=draw(conditions(upstream)),
                 retry=draw(policies),
                 on_interrupt=draw(st.sampled_from(OnInterrupt)),
+                for_each=draw(mostly(None, Finds(0), Finds(1), Finds(3), Finds(5), FindsNothing())),
+                max_parallel=draw(st.integers(1, 4)),
             )
         )
     return Graph.of(

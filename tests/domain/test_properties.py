@@ -66,7 +66,11 @@ class AnyRun(RuleBasedStateMachine):
         for event in events:
             if isinstance(event, e.RunRetried):
                 self.rerun = set(event.rerun)
-            elif isinstance(event, e.StepEvent):
+            elif isinstance(event, e.StepExpanded):
+                elements = self.world.state.graph.elements[event.key]
+                if self.rerun.isdisjoint(elements):
+                    self.rerun.update(elements)
+            if isinstance(event, e.StepEvent):
                 assert event.key in self.rerun, "a step moved that this attempt was to reuse"
         return events
 
@@ -157,10 +161,13 @@ class AnyRun(RuleBasedStateMachine):
         assert (after.attempt, after.status) == (before.attempt + 1, RunStatus.PENDING)
         assert [planned.key for planned in plan] == list(before.graph.steps)
         for planned in plan:
-            check_planned(planned.action, before.steps[planned.key], after.steps[planned.key], after.attempt)
+            if planned.key in after.steps:
+                check_planned(planned.action, before.steps[planned.key], after.steps[planned.key], after.attempt)
+            else:
+                assert planned.action is PlannedAction.RERUN, "only what runs again is found anew"
         rerun = {planned.key for planned in plan if planned.action is PlannedAction.RERUN}
         assert isinstance(event, e.RunRetried)
-        assert set(event.rerun) == rerun
+        assert set(event.rerun) == rerun & set(after.steps)
         check_extent(before, mode, key, rerun)
 
     def decide(self, data: st.DataObject) -> None:
@@ -225,8 +232,11 @@ def check_planned(action: PlannedAction, old: StepState, new: StepState, attempt
 
 def check_extent(state: RunState, mode: RetryMode, named: str | None, rerun: set[str]) -> None:
     """A retry runs again neither too much nor too little."""
+    graph = state.graph
     for key, old in state.steps.items():
-        fed_anew = any(up in rerun for up in state.graph.steps[key].depends_on)
+        parent = graph.steps[key].parent
+        found_anew = parent is not None and (parent == named or not rerun.isdisjoint(graph.steps[parent].depends_on))
+        fed_anew = found_anew or not rerun.isdisjoint((*graph.steps[key].depends_on, *graph.elements.get(key, ())))
         if mode is RetryMode.FULL:
             assert key in rerun
         elif old.skip_reason is SkipReason.BRANCH_NOT_TAKEN:

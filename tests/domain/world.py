@@ -168,10 +168,33 @@ def check_state(state: RunState) -> None:
     assert (state.error is not None) == (state.status is RunStatus.FAILED)
     if state.completed_at is not None and state.started_at is not None:
         assert state.started_at <= state.completed_at
+    assert set(state.steps) == set(state.graph.steps)
     for key, found in state.steps.items():
         check_step(key, found)
-        if state.is_stopping and not found.status.is_final:
+        if found.fan is not None:
+            check_fan(state, found)
+        elif state.is_stopping and not found.status.is_final:
             assert found.is_executing, "a run that stops waits for nothing but the actions at work"
+
+
+def check_fan(state: RunState, parent: StepState) -> None:
+    """What holds for a step that runs over elements."""
+    assert parent.fan is not None
+    elements = [state.steps[key] for key in state.graph.elements[parent.key]]
+    assert len(elements) == len(parent.fan.elements)
+    limit = state.graph.steps[parent.key].max_parallel
+    begun = [step for step in elements if not step.status.is_final and (step.status is not StepStatus.PENDING or step.tries)]
+    assert len(begun) <= limit, "no more elements are under way than maxParallel allows"
+    if parent.status is StepStatus.RUNNING:
+        waiting = [step for step in elements if not step.status.is_final]
+        assert waiting, "it ends with the last of its elements"
+        assert sum(step.unmet == 0 for step in waiting) == min(limit, len(waiting)), "and no fewer"
+    elif parent.status.is_final:
+        assert all(step.status.is_final for step in elements)
+    if parent.status is StepStatus.COMPLETED:
+        assert parent.result is not None
+        assert parent.result.value["items"] == [step.result.value if step.result else None for step in elements]
+    assert (parent.status is StepStatus.FAILED) <= any(step.status is StepStatus.FAILED for step in elements)
 
 
 def check_step(key: str, found: StepState) -> None:
@@ -183,9 +206,11 @@ def check_step(key: str, found: StepState) -> None:
     assert (found.skip_reason is not None) == (found.status is StepStatus.SKIPPED)
     assert (found.skipped_by is not None) == (found.skip_reason is SkipReason.BRANCH_NOT_TAKEN)
     assert (found.status is StepStatus.COMPLETED) <= (found.result is not None and found.error is None)
-    assert (found.status is StepStatus.FAILED) <= (found.error is not None and found.result is None)
+    has_result = found.result is not None
+    assert (found.status is StepStatus.FAILED) <= (found.error is not None and has_result == bool(found.fan))
     assert found.interrupts <= found.tries
-    assert (found.started_at is not None) == (found.tries > 0) == (found.action_run_id is not None)
+    assert (found.tries > 0) == (found.action_run_id is not None)
+    assert found.fan is not None or (found.started_at is not None) == (found.tries > 0)
 
 
 def check_start(state: RunState, key: str) -> None:
@@ -219,5 +244,5 @@ def run_when_holds(run_when: RunWhen, needed: list[StepState]) -> bool:
 
 
 def without_count(found: StepState) -> StepState:
-    """A step but for the count that follows from the others."""
-    return msgspec.structs.replace(found, unmet=0)
+    """A step but for the count that follows from the others, and the elements it keeps."""
+    return msgspec.structs.replace(found, unmet=0, fan=None)

@@ -100,7 +100,7 @@ def _retry(deciding: Deciding, command: c.Retry) -> None:
     draft = deciding.draft
     plan = plan_retry(draft.origin, command.mode, command.step_key)
     attempt = draft.attempt + 1
-    rerun = rerun_keys(plan)
+    rerun = rerun_keys(plan, draft.graph)
     deciding.emit(e.RunRetried(deciding.now, attempt, command.mode, rerun, command.step_key, command.by))
 
 

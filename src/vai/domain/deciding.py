@@ -1,11 +1,16 @@
 """A command at work: what every decision is made of. Events are worked in as they are emitted."""
 
+from collections.abc import Sequence
+
+import msgspec
+
 from vai.domain import events as e
 from vai.domain.evolve import HANDLERS, Draft
-from vai.domain.graph import ExpressionFailed, StepSpec
+from vai.domain.gathering import elements_error, gathered
+from vai.domain.graph import ExpressionFailed, ForEach, StepSpec
 from vai.domain.ids import action_run_id
 from vai.domain.readiness import why_skip
-from vai.domain.state import Instant, RunError, StepError, StepState
+from vai.domain.state import Fan, Instant, Result, RunError, StepError, StepState
 from vai.domain.status import RunStatus, SkipReason, StepStatus
 
 
@@ -33,6 +38,9 @@ class Deciding:
         """Record the event that ends a step, and note what waited for it."""
         self.emit(event)
         self._ready.extend(self.draft.graph.dependents[event.key])
+        parent = self.draft.graph.steps[event.key].parent
+        if parent is not None:
+            self._element_ended(parent)
 
     def drive(self) -> None:
         """Let this command start steps: those that are free, also when others have set them free."""
@@ -44,9 +52,9 @@ class Deciding:
         """The step may be free: look at it when moving what is free."""
         self._ready.append(key)
 
-    def fail(self, key: str, error: StepError) -> None:
+    def fail(self, key: str, error: StepError, result: Result | msgspec.UnsetType = msgspec.UNSET) -> None:
         """End a step as failed; with failFast, and the run with it."""
-        self.end(e.StepFailed(self.now, key, error))
+        self.end(e.StepFailed(self.now, key, error, result))
         if self.draft.graph.fail_fast and not self.draft.is_stopping:
             self.stop("fail_fast")
 
@@ -63,7 +71,8 @@ class Deciding:
     def cancel_idle(self) -> None:
         """Cancel every step that is not at work; the ones at work report when they have stopped."""
         for step in list(self.draft.steps.values()):
-            if not step.status.is_final and not step.is_executing:
+            # A forEach step that has begun ends with the last of its elements.
+            if not step.status.is_final and not step.is_executing and not _is_running_fan(step):
                 self.cancel(step.key)
 
     def start(self, step: StepState) -> None:
@@ -100,15 +109,49 @@ class Deciding:
         if step.tries:
             self.start(step)
             return
+        spec = self.draft.graph.steps[step.key]
         try:
-            reason = self._why_skip(self.draft.graph.steps[step.key])
+            reason = None if step.fan else self._why_skip(spec)
+            if reason is not None:
+                self.end(e.StepSkipped(self.now, step.key, reason))
+            elif spec.for_each is not None:
+                self._expand(step, spec.for_each)
+            else:
+                self.start(step)
         except ExpressionFailed as failure:
             self.fail(step.key, StepError("expression_failed", str(failure), False, failure.details))
-            return
-        if reason is None:
-            self.start(step)
+
+    def _expand(self, step: StepState, for_each: ForEach) -> None:
+        """Begin a forEach step: its elements, or those of them that a retry runs again, are free to start."""
+        elements = list(step.fan.elements) if step.fan else for_each(self.draft.freeze())
+        self.emit(e.StepExpanded(self.now, step.key, len(elements), elements))
+        if elements:
+            self._ready.extend(self.draft.graph.elements[step.key])
         else:
-            self.end(e.StepSkipped(self.now, step.key, reason))
+            self.gather(step.key)
+
+    def _element_ended(self, parent: str) -> None:
+        step = self.draft.steps[parent]
+        if step.fan is None or step.status is not StepStatus.RUNNING:
+            return
+        if step.fan.unfinished == 0:
+            self.gather(parent)
+        elif not self.draft.is_stopping:
+            self._ready.extend(_last_released(self.draft.graph.elements[parent], step.fan))
+
+    def gather(self, key: str) -> None:
+        """End a forEach step whose elements have all ended, with their results in order."""
+        elements = [self.draft.steps[element] for element in self.draft.graph.elements[key]]
+        if self.draft.is_stopping and any(step.status is StepStatus.CANCELLED for step in elements):
+            self.cancel(key)
+            return
+        name = f"{self.draft.origin.id}:{key}:{self.draft.attempt}"
+        result = gathered(elements, name, self.now)
+        error = elements_error(elements)
+        if error is None:
+            self.end(e.StepCompleted(self.now, key, result))
+        else:
+            self.fail(key, error, result)
 
     def _why_skip(self, spec: StepSpec) -> SkipReason | None:
         if spec.depends_on:
@@ -136,8 +179,17 @@ class Deciding:
 def _only_people_can_move(draft: Draft) -> bool:
     if draft.executing or draft.timed or draft.free:
         return False
-    # What is running and neither at work nor timed waits for another run.
-    return not any(step.status is StepStatus.RUNNING for step in draft.steps.values())
+    return not any(step.status is StepStatus.RUNNING and step.child_run_id for step in draft.steps.values())
+
+
+def _is_running_fan(step: StepState) -> bool:
+    return step.fan is not None and step.status is StepStatus.RUNNING
+
+
+def _last_released(elements: Sequence[str], fan: Fan) -> tuple[str, ...]:
+    """The element that was held until now, if there was one."""
+    place = len(fan.order) - fan.held - 1
+    return () if place < 0 else (elements[fan.order[place]],)
 
 
 def _failure(draft: Draft, failed: tuple[str, ...]) -> str:

@@ -125,6 +125,7 @@ class StepFailed(StepEvent, frozen=True):
 
     type = "step.failed"
     error: StepError
+    result: Result | msgspec.UnsetType = msgspec.UNSET  # what became of the elements of forEach that did not fail
 
 
 class StepRetryScheduled(StepEvent, frozen=True):
@@ -155,6 +156,14 @@ class StepCancelled(StepEvent, frozen=True):
 
     type = "step.cancelled"
     reason: str = "cancelled"
+
+
+class StepExpanded(StepEvent, frozen=True):
+    """A forEach step began: it runs over so many elements, each a step of its own."""
+
+    type = "step.expanded"
+    count: int
+    elements: list[Any] | msgspec.UnsetType = msgspec.UNSET  # not stored with the event
 
 
 class StepWaiting(StepEvent, frozen=True):
@@ -217,7 +226,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for cls in (
         *(RunCreated, RunStarted, RunAwaitingApproval, RunResumed, RunCancelRequested, RunStopping),
         *(RunCompleted, RunFailed, RunCancelled, RunRetried),
-        *(StepStarted, StepCompleted, StepFailed, StepRetryScheduled, StepInterrupted, StepSkipped),
+        *(StepStarted, StepExpanded, StepCompleted, StepFailed, StepRetryScheduled, StepInterrupted, StepSkipped),
         *(StepCancelled, StepWaiting, StepChildStarted, StepAwaitingApproval, StepDecided),
         *(StepProgress, StepLog, StepLogDropped),
     )

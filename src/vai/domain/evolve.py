@@ -10,7 +10,7 @@ import msgspec
 
 from vai.domain import events as e
 from vai.domain.graph import Graph
-from vai.domain.state import Instant, Result, RunError, RunState, StepError, StepState
+from vai.domain.state import Fan, Instant, Result, RunError, RunState, StepError, StepState, counted
 from vai.domain.status import RunStatus, StepStatus
 
 _replace = msgspec.structs.replace
@@ -75,6 +75,32 @@ class Draft(msgspec.Struct):
             steps[down] = _replace(waiting, unmet=waiting.unmet - 1)
             if waiting.unmet == 1 and waiting.status is StepStatus.PENDING:
                 self.free += 1
+        parent = self.graph.steps[key].parent
+        if parent is not None:
+            self._count_off(parent, step)
+
+    def _count_off(self, parent: str, ended: StepState) -> None:
+        """An element of a forEach step has ended: the first of those that were held for its sake may start."""
+        step = self.steps[parent]
+        fan = step.fan
+        assert fan is not None  # noqa: S101 - for the type alone
+        was_held = ended.unmet == 1
+        self.steps[ended.key] = _replace(ended, unmet=0)
+        held = fan.held - was_held
+        self.steps[parent] = _replace(step, fan=_replace(fan, unfinished=fan.unfinished - 1, held=held))
+        if not was_held and step.status is StepStatus.RUNNING:
+            self.release(parent)
+
+    def release(self, parent: str) -> None:
+        """Let the first held element of a forEach step start, if there is one."""
+        step = self.steps[parent]
+        fan = step.fan
+        if fan is None or fan.held == 0:
+            return
+        element = self.graph.elements[parent][fan.order[-fan.held]]
+        self.steps[element] = _replace(self.steps[element], unmet=0)
+        self.free += 1
+        self.steps[parent] = _replace(step, fan=_replace(fan, held=fan.held - 1))
 
     def _count(self, step: StepState, by: int) -> None:
         """Where a step counts that is not final; each counts once at most."""
@@ -82,7 +108,7 @@ class Draft(msgspec.Struct):
         if status is StepStatus.RUNNING:
             if step.wake_at is not None:
                 self.timed += by
-            elif step.child_run_id is None:
+            elif step.is_executing:
                 self.executing += by
         elif status is StepStatus.AWAITING_APPROVAL:
             self.awaiting += by
@@ -152,14 +178,54 @@ def _run_retried(draft: Draft, event: e.RunRetried) -> None:
     draft.attempt = event.attempt
     draft.completed_at = draft.attempt_started_at = draft.cancel_requested_at = None
     draft.stopping = draft.error = None
+    rerun = set(event.rerun)
     for key in event.rerun:
-        draft.steps[key] = StepState(key, attempt=event.attempt)
+        if key in draft.graph.elements and rerun.isdisjoint(draft.graph.elements[key]):
+            _collapse(draft, key)
+    for key in event.rerun:
+        is_element = draft.graph.steps[key].parent is not None
+        fan = draft.steps[key].fan if key in draft.graph.elements else None
+        draft.steps[key] = StepState(key, attempt=event.attempt, unmet=int(is_element), fan=fan)
     # The count is also kept in steps that stay as they are: a skipped branch can hang on what runs again.
     for key in draft.graph.downstream(event.rerun):
-        unmet = sum(not draft.steps[up].status.is_final for up in draft.graph.steps[key].depends_on)
-        draft.steps[key] = _replace(draft.steps[key], unmet=unmet)
+        spec, step = draft.graph.steps[key], draft.steps[key]
+        if spec.parent is None:
+            unmet = sum(not draft.steps[up].status.is_final for up in spec.depends_on)
+            draft.steps[key] = _replace(step, unmet=unmet, fan=_fan_of(draft, key, released=0))
     draft.unfinished = len(event.rerun)
     draft.free = sum(draft.steps[key].unmet == 0 for key in event.rerun)
+
+
+def _collapse(draft: Draft, key: str) -> None:
+    """The step runs again over elements that are found anew: those there are belong to earlier attempts."""
+    for element in draft.graph.elements[key]:
+        del draft.steps[element]
+    draft.graph = draft.graph.collapsed(key)
+
+
+def _fan_of(draft: Draft, key: str, *, released: int) -> Fan | None:
+    step = draft.steps[key]
+    if step.fan is None:
+        return None
+    return counted(step.fan, step.attempt, draft.graph.elements[key], draft.steps, released)
+
+
+def _step_expanded(draft: Draft, event: e.StepExpanded) -> None:
+    """Elements that are known already, of which a retry runs some again, stay as they are."""
+    key, step = event.key, draft.steps[event.key]
+    if draft.started_at is None:
+        draft.started_at = event.at
+    if step.fan is None:
+        draft.graph = draft.graph.expanded(key, event.count)
+        for element in draft.graph.elements[key]:
+            draft.steps[element] = StepState(element, attempt=step.attempt, unmet=1)
+        draft.unfinished += event.count
+        found = [] if event.elements is msgspec.UNSET else event.elements
+        step = _replace(step, fan=Fan(found, step.attempt))
+    draft.put(_replace(step, status=StepStatus.RUNNING, started_at=event.at))
+    draft.steps[key] = _replace(draft.steps[key], fan=_fan_of(draft, key, released=0))
+    for _ in range(draft.graph.steps[key].max_parallel):
+        draft.release(key)
 
 
 def _step_started(draft: Draft, event: e.StepStarted) -> None:
@@ -187,7 +253,8 @@ def _step_completed(draft: Draft, event: e.StepCompleted) -> None:
 
 
 def _step_failed(draft: Draft, event: e.StepFailed) -> None:
-    _end(draft, event, StepStatus.FAILED, None, event.error)
+    result = None if event.result is msgspec.UNSET else event.result
+    _end(draft, event, StepStatus.FAILED, result, event.error)
 
 
 def _step_cancelled(draft: Draft, event: e.StepCancelled) -> None:
@@ -263,6 +330,7 @@ HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
     e.RunCancelled: _run_cancelled,
     e.RunRetried: _run_retried,
     e.StepStarted: _step_started,
+    e.StepExpanded: _step_expanded,
     e.StepCompleted: _step_completed,
     e.StepFailed: _step_failed,
     e.StepSkipped: _step_skipped,

@@ -11,6 +11,11 @@ def action_run_id(run_id: str, step_key: str, attempt: int, at: Instant) -> str:
     return _uuid7(f"{run_id}:{step_key}:{attempt}", at)
 
 
+def artifact_id(name: str, at: Instant) -> str:
+    """The id of the artifact that holds what the state machine itself made of others' results."""
+    return _uuid7(f"{name}:artifact", at)
+
+
 def idempotency_key(run_id: str, step_key: str, attempt: int) -> str:
     """What an action may hand to the outside: the same over automatic retries and interrupts."""
     return f"{run_id}:{step_key}:{attempt}"

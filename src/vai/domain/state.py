@@ -1,6 +1,6 @@
 """A run with its steps as one frozen value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, Protocol
 
@@ -38,13 +38,23 @@ class Result(msgspec.Struct, frozen=True, rename="camel"):
     artifact_id: str | None = None
 
 
+class Fan(msgspec.Struct, frozen=True):
+    """What a forEach step runs over. `unfinished`, `held` and `order` follow from its elements' steps."""
+
+    elements: Sequence[Any]
+    attempt: int  # of the run, in which they were found
+    unfinished: int = 0  # elements that are not final
+    held: int = 0  # of these, how many wait because of maxParallel: the last ones of `order`
+    order: Sequence[int] = ()  # the elements that run in this attempt, by their place
+
+
 class StepState(msgspec.Struct, frozen=True):
     """One step of a run. `attempt` is the run's attempt that this record comes from."""
 
     key: str
     status: StepStatus = StepStatus.PENDING
     attempt: int = 1
-    unmet: int = 0  # steps it depends on that are not final yet
+    unmet: int = 0  # steps it depends on that are not final yet; for an element of forEach 1 while it is held
     action_run_id: str | None = None
     started_at: Instant | None = None
     completed_at: Instant | None = None
@@ -58,6 +68,7 @@ class StepState(msgspec.Struct, frozen=True):
     child_run_id: str | None = None
     skip_reason: SkipReason | None = None
     skipped_by: str | None = None  # the step that took another branch
+    fan: Fan | None = None  # a forEach step whose elements are known
 
     @property
     def is_free(self) -> bool:
@@ -67,7 +78,8 @@ class StepState(msgspec.Struct, frozen=True):
     @property
     def is_executing(self) -> bool:
         """True when an action of it is at work, not merely waited for."""
-        return self.status is StepStatus.RUNNING and self.wake_at is None and self.child_run_id is None
+        is_waiting = self.wake_at is not None or self.child_run_id is not None or self.fan is not None
+        return self.status is StepStatus.RUNNING and not is_waiting
 
     @property
     def is_timed(self) -> bool:
@@ -154,6 +166,8 @@ def restore_state(state: RunState) -> RunState:
     for key, spec in state.graph.steps.items():
         unmet = sum(not state.steps[up].status.is_final for up in spec.depends_on)
         steps[key] = msgspec.structs.replace(steps[key], unmet=unmet)
+    for key, elements in state.graph.elements.items():
+        _restore_fan(steps, key, elements, state.graph.steps[key].max_parallel)
     return msgspec.structs.replace(
         state,
         steps=steps,
@@ -162,6 +176,28 @@ def restore_state(state: RunState) -> RunState:
         executing=sum(step.is_executing for step in steps.values()),
         timed=sum(step.is_timed for step in steps.values()),
         free=sum(step.is_free for step in steps.values()),
+    )
+
+
+def _restore_fan(steps: dict[str, StepState], key: str, elements: Sequence[str], max_parallel: int) -> None:
+    step = steps[key]
+    if step.fan is None:
+        raise ValueError(f"Step {key} has elements in the graph, and none in its state.")
+    unfinished = [element for element in elements if not steps[element].status.is_final]
+    released = max_parallel if step.status is StepStatus.RUNNING else 0
+    for element in unfinished[released:]:
+        steps[element] = msgspec.structs.replace(steps[element], unmet=1)
+    steps[key] = msgspec.structs.replace(step, fan=counted(step.fan, step.attempt, elements, steps, released))
+
+
+def counted(
+    fan: Fan, attempt: int, elements: Sequence[str], steps: Mapping[str, StepState], released: int
+) -> Fan:
+    """`fan` with what follows from its elements' steps, of which the first `released` unfinished ones may start."""
+    order = tuple(i for i, element in enumerate(elements) if steps[element].attempt == attempt)
+    unfinished = sum(not steps[element].status.is_final for element in elements)
+    return msgspec.structs.replace(
+        fan, unfinished=unfinished, held=max(0, unfinished - released), order=order
     )
 
 

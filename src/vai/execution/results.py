@@ -8,10 +8,10 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.domain import events as e
+from vai.domain.gathering import INLINE_LIMIT_BYTES
 from vai.domain.state import Result
 from vai.ports import ActionFailed
 
-INLINE_LIMIT_BYTES = 64 * 1024
 _PREVIEW_CHARS = 2_048
 
 _EMPTY = Result()
@@ -39,9 +39,12 @@ def result_of(answer: Any) -> Result:
 
 
 def stored_event(event: e.Event) -> e.Event:
-    """The event as it is stored: a result over the limit is replaced by its preview."""
-    if isinstance(event, e.StepCompleted | e.StepWaiting) and event.result.truncated:
-        return msgspec.structs.replace(event, result=preview_of(event.result))
+    """The event as it is stored: a result over the limit is replaced by its preview, elements by their number."""
+    if isinstance(event, e.StepExpanded):
+        return msgspec.structs.replace(event, elements=msgspec.UNSET)
+    result = getattr(event, "result", None)
+    if isinstance(result, Result) and result.truncated:
+        return msgspec.structs.replace(event, result=preview_of(result))
     return event
 
 
