@@ -167,3 +167,24 @@ def test_a_terminal_keeps_the_last_picture() -> None:
     text = out.file.getvalue()
     assert "The connection is lost" in text
     assert text.rstrip().endswith("about it")
+
+
+def test_a_step_over_elements_counts_them_and_shows_each_behind_itself() -> None:
+    event = Recorder(20)
+    view = view_of([event("run.created"), event("run.started"), event("step.expanded", "extract", count=2)])
+    assert view.steps["extract"].note == "2 elements"
+    assert list(view.steps) == ["extract", "extract[0]", "extract[1]", "check", "report"]
+    assert view.steps["extract[1]"].title == "Extract flights[1]"
+    view.apply(event("step.started", "extract[0]", tryNumber=1))
+    view.apply(event("step.completed", "extract[0]", result={"value": {}}))
+    assert view.steps["extract"].note == "1 of 2"
+    view.apply(event("step.failed", "extract[1]", error={"message": "no"}))
+    view.apply(event("step.failed", "extract", error={"message": "1 of 2 elements failed"}))
+    view.apply(event("run.failed", error={"message": "no"}))
+    view.apply(event("run.retried") | {"data": {"attempt": 2, "rerun": ["extract", "extract[1]"]}})
+    assert [view.steps[f"extract[{i}]"].status for i in (0, 1)] == ["completed", "pending"]
+    view.apply(event("step.expanded", "extract", attempt=2, count=2))
+    view.apply(event("step.completed", "extract[1]", attempt=2, result={"value": {}}))
+    assert view.steps["extract"].note == "2 of 2"
+    view.apply(event("run.retried") | {"data": {"attempt": 3, "rerun": ["extract", "check"]}})
+    assert list(view.steps) == ["extract", "check", "report"]

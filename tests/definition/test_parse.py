@@ -70,6 +70,8 @@ def test_the_normalised_config_is_complete_and_means_the_same():
         "definition": "{{ steps.a.result }}",
         "dependsOn": ["a"],
         "if": None,
+        "forEach": None,
+        "maxParallel": None,
         "runWhen": "all_succeeded",
         "retry": {
             "maxAttempts": 1,
@@ -179,7 +181,22 @@ SENTENCES = [
         ("steps", 0, "dependson"),
         "There is no field 'dependson'. Did you mean 'dependsOn'?",
     ),
-    (steps(noop("a", forEach="input")), ("steps", 0, "forEach"), "forEach is not supported yet."),
+    (
+        steps(noop("a", forEach="nope.x")),
+        ("steps", 0, "forEach"),
+        "The expression cannot be used. 'nope' is not in scope; what is: input, payload, run, steps, trigger.",
+    ),
+    (steps(noop("a", maxParallel=2)), ("steps", 0, "maxParallel"), "It belongs to forEach, and there is none."),
+    (
+        steps(noop("a", definition={"x": "{{ item }}"})),
+        ("steps", 0, "definition", "x"),
+        "The expression cannot be used. 'item' is in scope in the definition of a step with forEach only.",
+    ),
+    (
+        steps(noop("a", forEach="input.items", **{"if": "item > 1"})),
+        ("steps", 0, "if"),
+        "The expression cannot be used. 'item' is in scope in the definition of a step with forEach only.",
+    ),
     (
         steps(noop("a", onInterrupt="ask")),
         ("steps", 0, "onInterrupt"),

@@ -183,7 +183,9 @@ def check_fan(state: RunState, parent: StepState) -> None:
     elements = [state.steps[key] for key in state.graph.elements[parent.key]]
     assert len(elements) == len(parent.fan.elements)
     limit = state.graph.steps[parent.key].max_parallel
-    begun = [step for step in elements if not step.status.is_final and (step.status is not StepStatus.PENDING or step.tries)]
+    begun = [
+        step for step in elements if not step.status.is_final and (step.status is not StepStatus.PENDING or step.tries)
+    ]
     assert len(begun) <= limit, "no more elements are under way than maxParallel allows"
     if parent.status is StepStatus.RUNNING:
         waiting = [step for step in elements if not step.status.is_final]

@@ -161,3 +161,22 @@ async def large(size: int) -> dict[str, str]:
 async def die() -> None:
     """Takes its whole process down."""
     os.kill(os.getpid(), 9)
+
+
+@action
+async def odd(path: str, fail: bool) -> None:
+    """Fails when it is told to, until there is a file `mended`."""
+    if fail and not (Path(path) / "mended").exists():
+        raise ValueError("not mended")
+
+
+@action
+async def listed(path: str) -> dict[str, list[str]]:
+    """The words of a file."""
+    return {"names": Path(path).read_text().split()}  # noqa: ASYNC240
+
+
+@action
+async def long_text(length: int) -> str:
+    """A text of this length."""
+    return "x" * length

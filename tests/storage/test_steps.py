@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.storage.samples import NOW, Tenant, accept, add_tenant, change, land, new_id, step
-from vai.domain.state import Result, RunError, StepError, StepState
+from vai.domain.state import Fan, Result, RunError, StepError, StepState
 from vai.domain.status import RunStatus, SkipReason, StepStatus
 from vai.ports import ActionRunFilter, StepWrite
 from vai.storage.store import SqlStore
@@ -132,6 +132,7 @@ step_states = st.builds(
     child_run_id=ids,
     skip_reason=st.none() | st.sampled_from(SkipReason),
     skipped_by=st.none() | keys,
+    fan=st.none() | st.builds(Fan, elements=st.lists(json_values, max_size=3), attempt=st.integers(1, 3)),
 )
 
 

@@ -115,6 +115,9 @@ def _step(view: StepView) -> dict[str, Any]:
         "nextAttemptAt": _time(state.next_attempt_at),
         "waitUntil": _time(state.wake_at),
         "skipReason": state.skip_reason,
+        "parentKey": None if view.element_of is None else view.element_of[0],
+        "index": None if view.element_of is None else view.element_of[1],
+        "elementCount": None if state.fan is None else len(state.fan.elements),
         "progress": view.progress,
     }
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vai.cli.output import duration, parse_time
-from vai.cli.rows import note_of, rows_of
+from vai.cli.rows import counted, note_of, rows_of
 
 Event = Mapping[str, Any]
 """`{seq, type, runId, attempt, stepKey, occurredAt, data}`, as in the stream; times as text or as milliseconds."""
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
+_ENDED = FINAL | {"skipped"}
 
 
 @dataclass
@@ -66,6 +67,8 @@ class RunView:
     seq: int = 0
     cancel_requested: bool = False
     steps: dict[str, StepLine] = field(default_factory=dict)
+    elements: dict[str, list[str]] = field(default_factory=dict)  # of each forEach step that has begun
+    _unfinished: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
     def of_steps(cls, steps: Iterable[Mapping[str, Any]]) -> "RunView":
@@ -97,6 +100,8 @@ class RunView:
             if handler is not None:
                 handler(self, at, data)
             return
+        if event["type"] == "step.expanded":
+            self._expand(key, data["count"])
         step = self.steps.setdefault(key, StepLine(key))
         change = _STEP.get(event["type"])
         if change is not None:
@@ -104,6 +109,31 @@ class RunView:
             change(step, at, data)
             if self.started_at is None:
                 self.started_at = step.started_at
+            self._count_elements(key)
+
+    def _expand(self, key: str, count: int) -> None:
+        """A line for each element of a forEach step, behind the step's own."""
+        self.elements[key] = [f"{key}[{i}]" for i in range(count)]
+        known, name = self.steps, self.steps[key].name if key in self.steps else ""
+        self.steps = {}
+        for other, line in known.items():
+            self.steps[other] = line
+            if other == key:
+                for i, element in enumerate(self.elements[key]):
+                    new = StepLine(element, f"{name}[{i}]" if name else "")
+                    self.steps[element] = known.get(element) or new
+        self._unfinished[key] = {each for each in self.elements[key] if self.steps[each].status not in _ENDED}
+
+    def _count_elements(self, key: str) -> None:
+        parent = key.partition("[")[0]
+        unfinished = self._unfinished.get(parent)
+        if unfinished is None or key == parent:
+            return
+        if self.steps[key].status in _ENDED:
+            unfinished.discard(key)
+        count = len(self.elements[parent])
+        if self.steps[parent].status == "running":
+            self.steps[parent].note = f"{count - len(unfinished)} of {count}"
 
 
 def time_of(event: Event) -> float:
@@ -132,7 +162,12 @@ def _cancel_requested(view: RunView, at: float, data: Event) -> None:
 def _retried(view: RunView, at: float, data: Event) -> None:
     view.status, view.ended_at, view.error, view.cancel_requested = "pending", None, "", False
     view.attempt = data["attempt"]
+    rerun = set(data["rerun"])
     for key in data["rerun"]:
+        elements = view.elements.get(key, [])
+        if rerun.isdisjoint(elements):  # they are found anew
+            for element in elements:
+                view.steps.pop(element, None)
         known = view.steps.get(key)
         view.steps[key] = StepLine(key, known.name if known else "")
 
@@ -156,6 +191,11 @@ def _started(step: StepLine, at: float, data: Event) -> None:
     step.status, step.tries, step.error, step.due_at = "running", data.get("tryNumber", 1), "", None
     step.started_at = at if step.started_at is None else step.started_at
     step.note = f"try {step.tries}" if step.tries > 1 else ""
+
+
+def _expanded(step: StepLine, at: float, data: Event) -> None:
+    step.status, step.error, step.note = "running", "", counted(data["count"], "element")
+    step.started_at = at
 
 
 def _ended(status: str) -> Callable[[StepLine, float, Event], None]:
@@ -209,6 +249,7 @@ def _instant(value: Any) -> float | None:
 
 _STEP: dict[str, Callable[[StepLine, float, Event], None]] = {
     "step.started": _started,
+    "step.expanded": _expanded,
     "step.completed": _ended("completed"),
     "step.failed": _ended("failed"),
     "step.skipped": _ended("skipped"),

@@ -3,13 +3,13 @@
 import base64
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vai.definition.cel_library import cel
 from vai.definition.scan import FUNCTIONS, TYPE_NAMES, ExpressionInvalid, Path, scan
-from vai.definition.scope import RESERVED, ROOTS, STEP_FIELDS, PathBroken, Scope
+from vai.definition.scope import ELEMENT, ROOTS, STEP_FIELDS, PathBroken, Scope
 from vai.domain.graph import ExpressionFailed
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ class Expression:
 
     __slots__ = ("_paths", "_program", "source", "steps")
 
-    def __init__(self, source: str) -> None:
-        """Compile `source`. Raises ExpressionInvalid, whose message is a sentence."""
+    def __init__(self, source: str, roots: Sequence[str] = ROOTS) -> None:
+        """Compile `source`, in whose scope are `roots`. Raises ExpressionInvalid, whose message is a sentence."""
         self.source = source
         found = scan(source)
         program = _compile(source)
-        _check_names(found.bound, found.paths)
+        _check_names(found.bound, found.paths, roots)
         _check_functions(found.functions)
         self._paths = found.paths
-        self._program = None if found.is_path and found.paths[0].root in ROOTS else program
+        self._program = None if found.is_path and found.paths[0].root in roots else program
         self.steps = tuple(dict.fromkeys(str(p.parts[0]) for p in found.paths if p.root == "steps"))
 
     def evaluate(self, scope: Scope) -> Any:
@@ -62,7 +62,7 @@ class Expression:
             return str(error)
         if isinstance(error, LookupError | TypeError):
             for path in self._paths:
-                if path.root not in ROOTS:
+                if path.root not in (*ROOTS, *ELEMENT):
                     continue
                 try:
                     scope.read(path)
@@ -91,16 +91,16 @@ def _is_panic(error: BaseException) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-def _check_names(bound: frozenset[str], paths: tuple[Path, ...]) -> None:
-    for name in sorted(bound.intersection((*ROOTS, *RESERVED))):
+def _check_names(bound: frozenset[str], paths: tuple[Path, ...], roots: Sequence[str]) -> None:
+    for name in sorted(bound.intersection((*ROOTS, *ELEMENT))):
         raise ExpressionInvalid(f"A macro's variable cannot be called {name!r}, which is in scope already.")
     for path in paths:
-        if path.root in RESERVED:
-            raise ExpressionInvalid(f"{path.root!r} is in scope within forEach only.")
+        if path.root in ELEMENT and path.root not in roots:
+            raise ExpressionInvalid(f"{path.root!r} is in scope in the definition of a step with forEach only.")
         if path.root == "steps":
             _check_step(path)
-        elif path.root not in ROOTS and path.root not in TYPE_NAMES:
-            known = ", ".join(ROOTS)
+        elif path.root not in roots and path.root not in TYPE_NAMES:
+            known = ", ".join(roots)
             raise ExpressionInvalid(f"{path.root!r} is not in scope; what is: {known}.")
 
 

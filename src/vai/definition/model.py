@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 MAX_STEPS = 10_000
+MAX_ELEMENTS = 10_000
+MAX_PARALLEL = 10
 MAX_SECONDS = 10 * 366 * 86_400.0  # ten years
 KEY_PATTERN = r"^[a-z][a-z0-9_]*$"
 LABEL_PATTERN = r"^[a-z0-9][a-z0-9_.-]*$"
@@ -55,6 +57,12 @@ class Step(Work):
         default=[], description="Also inferred from every steps.<key> that an expression names"
     )
     if_: str | None = Field(default=None, alias="if", description="An expression; when it is false the step is skipped")
+    for_each: str | list[Any] | None = Field(
+        default=None, description="A list, or an expression that gives one: the step runs over each element of it"
+    )
+    max_parallel: int | None = Field(
+        default=None, ge=1, le=MAX_ELEMENTS, description="Elements of forEach under way at once; 10 if not given"
+    )
     run_when: Literal["all_succeeded", "none_failed", "all_done", "any_failed", "any_succeeded"] = "all_succeeded"
 
 
@@ -79,10 +87,7 @@ class OneAction(Head):
 
 
 NOT_YET_HEAD = {"concurrency": "Concurrency keys are not supported yet."}
-NOT_YET_STEP = {
-    "forEach": "forEach is not supported yet.",
-    "maxParallel": "maxParallel belongs to forEach, which is not supported yet.",
-}
+NOT_YET_STEP: dict[str, str] = {}
 NOT_YET_ASK = "onInterrupt: ask is not supported yet. Use retry or fail."
 
 

@@ -11,12 +11,13 @@ from vai.definition.bounds import check_bounds
 from vai.definition.dependencies import Links
 from vai.definition.expression import Expression
 from vai.definition.faults import Faults, Loc, shown
+from vai.definition.for_each import IN_SCOPE, compile_for_each
 from vai.definition.inputs import check_value, compile_inputs
-from vai.definition.model import Head, Step
+from vai.definition.model import MAX_PARALLEL, Head, Step
 from vai.definition.reading import Written, read
-from vai.definition.scope import Scope
+from vai.definition.scope import ROOTS, Scope
 from vai.definition.template import Compiler, Template
-from vai.domain.graph import Condition, Graph, RetryPolicy, StepSpec
+from vai.domain.graph import Condition, ForEach, Graph, RetryPolicy, StepSpec
 from vai.domain.state import RunState
 from vai.domain.status import OnInterrupt, RunWhen
 from vai.ports import Actions, Fault
@@ -41,6 +42,7 @@ class _Compiled(msgspec.Struct, frozen=True):
     template: Template
     condition: Condition | None
     named: Mapping[str, Loc]
+    for_each: ForEach | None
 
 
 def parse(config: Any, actions: Actions | None) -> Definition:
@@ -90,7 +92,7 @@ def resolve(spec: StepSpec, state: RunState) -> Any:
     template = spec.definition
     if not isinstance(template, Template):
         return template
-    return template.raw if template.is_static else template.render(Scope(state))
+    return template.raw if template.is_static else template.render(Scope(state, spec))
 
 
 def _keys(written: list[Written], faults: Faults) -> dict[str, Loc]:
@@ -108,13 +110,16 @@ def _keys(written: list[Written], faults: Faults) -> dict[str, Loc]:
 def _compile(written: Written, step: Step, faults: Faults) -> _Compiled:
     compiler = Compiler(faults)
     place = (*written.loc, "definition")
+    compiler.roots = ROOTS if step.for_each is None else IN_SCOPE
     if step.kind == branches.KIND:
         node = branches.compile_branch(step.definition, place, compiler)
     else:
         node = compiler.node(step.definition, place)
+    compiler.roots = ROOTS
+    for_each = compile_for_each(step, written.loc, compiler, faults)
     source = step.if_
     condition = compiler.expression(source, (*written.loc, "if")) if source is not None else None
-    return _Compiled(written, step, Template(step.definition, node), _condition(condition), compiler.named)
+    return _Compiled(written, step, Template(step.definition, node), _condition(condition), compiler.named, for_each)
 
 
 def _condition(expression: Expression | None) -> Condition | None:
@@ -178,6 +183,8 @@ def _spec(one: _Compiled, links: Links) -> StepSpec:
         grace_seconds=step.grace_seconds,
         on_interrupt=OnInterrupt(step.on_interrupt),
         runs_on=step.runs_on,
+        for_each=one.for_each,
+        max_parallel=step.max_parallel or MAX_PARALLEL,
     )
 
 
@@ -199,6 +206,8 @@ def _normalised_step(step: Step, links: Links) -> dict[str, Any]:
         "definition": step.definition,
         "dependsOn": list(links.of(step.key)),
         "if": step.if_,
+        "forEach": step.for_each,
+        "maxParallel": step.max_parallel,
         "runWhen": step.run_when,
         "retry": step.retry.model_dump(by_alias=True),
         "timeoutSeconds": step.timeout_seconds,

@@ -6,10 +6,11 @@ from typing import Any
 
 from vai.definition.bounds import kind_of
 from vai.definition.scan import Path
+from vai.domain.graph import StepSpec
 from vai.domain.state import Instant, RunState, StepState
 
 ROOTS = ("input", "payload", "run", "steps", "trigger")
-RESERVED = ("index", "item")  # of forEach
+ELEMENT = ("index", "item")  # in scope within the definition of a forEach step
 STEP_FIELDS = ("status", "result", "error")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 20
@@ -42,10 +43,11 @@ class _Steps(Mapping[str, Mapping[str, Any]]):
 
 
 class Scope:
-    """The values in scope of a run's expressions."""
+    """The values in scope of a run's expressions, and of those in the definition of `step`, if given."""
 
-    def __init__(self, state: RunState) -> None:
+    def __init__(self, state: RunState, step: StepSpec | None = None) -> None:
         self._state = state
+        self._element = step if step is not None and step.parent is not None else None
 
     def read(self, path: Path) -> Any:
         """The value that `path` names. Raises PathBroken."""
@@ -69,8 +71,10 @@ class Scope:
 
     def names(self) -> list[str]:
         """The names in scope, for people."""
-        steps = [f"steps.{key}" for key in list(self._state.steps)[:_SHOWN]]
-        return [*(root for root in ROOTS if root != "steps"), *steps]
+        keys = [key for key in self._state.steps if "[" not in key]  # those of elements cannot be named
+        steps = [f"steps.{key}" for key in keys[:_SHOWN]]
+        roots = ROOTS if self._element is None else (*ROOTS, *ELEMENT)
+        return [*(root for root in roots if root != "steps"), *steps]
 
     def _root(self, root: str) -> Any:
         state = self._state
@@ -85,7 +89,16 @@ class Scope:
             }
         if root == "trigger":
             return dict(state.context.trigger)
+        if root in ELEMENT:
+            return self._of_element(root)
         return state.context.input if root == "input" else state.context.payload
+
+    def _of_element(self, root: str) -> Any:
+        spec = self._element
+        fan = None if spec is None or spec.parent is None else self._state.steps[spec.parent].fan
+        if spec is None or fan is None:
+            raise LookupError(root)
+        return spec.index if root == "index" else fan.elements[spec.index]
 
     def _graft(self, variables: dict[str, Any], path: Path) -> None:
         """Copy the objects along `path` with nothing in them but the path, and the value at its end whole."""

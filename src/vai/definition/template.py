@@ -8,7 +8,7 @@ import msgspec
 from vai.definition.expression import Expression
 from vai.definition.faults import Faults, Loc
 from vai.definition.scan import ExpressionInvalid
-from vai.definition.scope import Scope
+from vai.definition.scope import ROOTS, Scope
 
 OPEN, CLOSE = "{{", "}}"
 
@@ -40,12 +40,13 @@ class Compiler:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+        self.roots: Sequence[str] = ROOTS  # in scope of what is compiled next
         self.named: dict[str, Loc] = {}  # each step, and where it is named first
 
     def expression(self, source: str, loc: Loc) -> Expression | None:
         """A bare expression; None after noting what is wrong with it."""
         try:
-            compiled = Expression(source)
+            compiled = Expression(source, self.roots)
         except ExpressionInvalid as error:
             hint = " Write it without {{ }}." if source.strip().startswith(OPEN) else ""
             self._faults.add(loc, f"The expression cannot be used. {error}{hint}", "expression")

@@ -164,7 +164,7 @@ class Deciding:
 
     def _finish(self) -> None:
         draft = self.draft
-        failed = tuple(key for key, step in draft.steps.items() if step.status is StepStatus.FAILED)
+        failed = _failed_steps(draft)
         if draft.cancel_requested_at is not None:
             self.emit(e.RunCancelled(self.now))
         elif draft.stopping == "timeout":
@@ -190,6 +190,14 @@ def _last_released(elements: Sequence[str], fan: Fan) -> tuple[str, ...]:
     """The element that was held until now, if there was one."""
     place = len(fan.order) - fan.held - 1
     return () if place < 0 else (elements[fan.order[place]],)
+
+
+def _failed_steps(draft: Draft) -> tuple[str, ...]:
+    """A forEach step stands for its elements."""
+    steps, specs = draft.steps, draft.graph.steps
+    failed = [key for key, step in steps.items() if step.status is StepStatus.FAILED]
+    parents = {key: specs[key].parent or "" for key in failed}
+    return tuple(key for key in failed if parents[key] not in parents)
 
 
 def _failure(draft: Draft, failed: tuple[str, ...]) -> str:

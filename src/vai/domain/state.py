@@ -190,15 +190,11 @@ def _restore_fan(steps: dict[str, StepState], key: str, elements: Sequence[str],
     steps[key] = msgspec.structs.replace(step, fan=counted(step.fan, step.attempt, elements, steps, released))
 
 
-def counted(
-    fan: Fan, attempt: int, elements: Sequence[str], steps: Mapping[str, StepState], released: int
-) -> Fan:
+def counted(fan: Fan, attempt: int, elements: Sequence[str], steps: Mapping[str, StepState], released: int) -> Fan:
     """`fan` with what follows from its elements' steps, of which the first `released` unfinished ones may start."""
     order = tuple(i for i, element in enumerate(elements) if steps[element].attempt == attempt)
     unfinished = sum(not steps[element].status.is_final for element in elements)
-    return msgspec.structs.replace(
-        fan, unfinished=unfinished, held=max(0, unfinished - released), order=order
-    )
+    return msgspec.structs.replace(fan, unfinished=unfinished, held=max(0, unfinished - released), order=order)
 
 
 def initial_state(run_id: str, graph: Graph, context: RunContext) -> RunState:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -119,12 +119,27 @@ def context_of(run: RunRecord, run_input: Any, payload: Any, traceparent: str | 
     return RunContext(run.tenant_id, run.automation_id, run.created_at, run_input, payload, trigger, traceparent)
 
 
+def with_rows(graph: Graph, rows: Sequence[StepState]) -> tuple[Graph, dict[str, StepState]]:
+    """The run's own graph and all of its steps: those without a row have not begun, and the elements of forEach
+    are those found last."""
+    known = {step.key: step for step in rows}
+    steps = {key: known.get(key) or StepState(key) for key in graph.steps}
+    for key, step in list(steps.items()):
+        if step.fan is None:
+            continue
+        graph = graph.expanded(key, len(step.fan.elements))
+        for element in graph.elements[key]:
+            row = known.get(element)
+            is_of_these = row is not None and row.attempt >= step.fan.attempt
+            steps[element] = row if row and is_of_these else StepState(element, attempt=step.fan.attempt)
+    return graph, steps
+
+
 def state_of(stored: LoadedRun, graph: Graph) -> RunState:
     """The state machine's value of a stored run: steps without a row have not begun."""
     run = stored.run
     context = context_of(run, stored.input, stored.payload, stored.traceparent)
-    steps: dict[str, StepState] = dict(initial_state(run.id, graph, context).steps)
-    steps.update({row.state.key: row.state for row in stored.steps})
+    graph, steps = with_rows(graph, [row.state for row in stored.steps])
     return restore_state(
         RunState(
             run.id,

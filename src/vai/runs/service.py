@@ -28,13 +28,12 @@ from vai.ports import (
     Page,
     RunFilter,
     RunRecord,
-    StepRecord,
     Store,
     StoredEvent,
     VersionRecord,
 )
 from vai.runs.definitions import Definitions
-from vai.runs.door import Door
+from vai.runs.door import Door, with_rows
 from vai.runs.errors import IdempotencyMismatch, InvalidInput, NotFound, NotStartable
 from vai.runs.stream import Batch, EventHub
 
@@ -60,6 +59,7 @@ class StepView(msgspec.Struct, frozen=True):
     depends_on: tuple[str, ...]
     kind: str
     progress: Any = None  # the last one reported
+    element_of: tuple[str, int] | None = None  # the forEach step whose element it is, and its place
 
 
 class RunSteps(msgspec.Struct, frozen=True):
@@ -242,10 +242,10 @@ class Runs:
             raise NotFound(f"Run {run_id} has no attempt {attempt}; it has {run.attempt}.")
         version = await self._store.version(run.automation_version_id)
         graph = self._definitions.graph(run.automation_version_id, version.config if version else {})
-        rows: dict[str, StepRecord] = {
-            row.state.key: row for row in await self._store.steps(who.tenant_id, run_id, attempt)
-        }
-        views = [_view(spec, rows.get(key)) for key, spec in graph.steps.items()]
+        rows = await self._store.steps(who.tenant_id, run_id, attempt)
+        graph, states = with_rows(graph, [row.state for row in rows])
+        progress = {row.state.key: row.progress for row in rows if states.get(row.state.key) is row.state}
+        views = [_view(spec, states[key], progress.get(key)) for key, spec in graph.steps.items()]
         counts = dict.fromkeys(StepStatus, 0)
         for view in views:
             counts[view.state.status] += 1
@@ -285,9 +285,9 @@ def _created(record: RunRecord, request: StartRun) -> RunCreated:
     return RunCreated(record.created_at, request.trigger_type, record.version_number, traceparent or msgspec.UNSET)
 
 
-def _view(spec: StepSpec, row: StepRecord | None) -> StepView:
-    state, progress = (StepState(spec.key), None) if row is None else (row.state, row.progress)
-    return StepView(state, spec.name or spec.key, spec.depends_on, spec.kind, progress)
+def _view(spec: StepSpec, state: StepState, progress: Any) -> StepView:
+    place = None if spec.parent is None else (spec.parent, spec.index)
+    return StepView(state, spec.name or spec.key, spec.depends_on, spec.kind, progress, place)
 
 
 def _request_hash(request: StartRun) -> str:

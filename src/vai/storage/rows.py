@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from vai.domain.events import Event, StepProgress, data_of
-from vai.domain.state import Result, RunError, StepError, StepState
+from vai.domain.state import Fan, Result, RunError, StepError, StepState
 from vai.domain.status import RunStatus, SkipReason, StepStatus
 from vai.ports import ActionRunRecord, NewRun, RunChange, RunRecord, StepRecord, StepWrite
 
@@ -21,7 +21,7 @@ APPEND = ("event_count", "run_id", "held_by", "expected_attempt")
 STEP_STATE = (
     *("run_id", "attempt", "key", "action_run_id", "status", "started_at", "completed_at"),
     *("result", "result_truncated", "artifact_id", "error", "tries", "interrupts", "next_attempt_at", "wake_at"),
-    *("decision_id", "child_run_id", "skip_reason", "skipped_by"),
+    *("decision_id", "child_run_id", "skip_reason", "skipped_by", "elements", "elements_attempt"),
 )
 STEP = (*STEP_STATE, "tenant_id", "kind", "definition", "created_at", "updated_at")
 STEP_READ = (*STEP_STATE, "definition", "progress")
@@ -124,6 +124,8 @@ def step_row(change: RunChange, write: StepWrite) -> Row:
         state.child_run_id,
         None if state.skip_reason is None else state.skip_reason.value,
         state.skipped_by,
+        None if state.fan is None else to_json(state.fan.elements),
+        None if state.fan is None else state.fan.attempt,
         change.state.context.tenant_id,
         write.kind,
         None if write.definition is msgspec.UNSET else to_json(write.definition),
@@ -174,7 +176,7 @@ def step_record(row: Sequence[Any], whole: str | None = None) -> StepRecord:
     """A step from a row in the order of `STEP_READ`; `whole` is the result's JSON where the row has a preview."""
     (run_id, attempt, key, action_run_id, status, started_at, completed_at, *rest) = row
     (text, truncated, artifact_id, error, tries, interrupts, next_attempt_at, wake_at, *rest) = rest
-    (decision_id, child_run_id, skip_reason, skipped_by, definition, progress) = rest
+    (decision_id, child_run_id, skip_reason, skipped_by, elements, elements_attempt, definition, progress) = rest
     result = None if text is None else Result(from_json(whole or text), bool(truncated), artifact_id)
     state = StepState(
         key=key,
@@ -193,6 +195,7 @@ def step_record(row: Sequence[Any], whole: str | None = None) -> StepRecord:
         child_run_id=child_run_id,
         skip_reason=None if skip_reason is None else SkipReason(skip_reason),
         skipped_by=skipped_by,
+        fan=None if elements is None else Fan(from_json(elements), elements_attempt),
     )
     return StepRecord(run_id, state, json_or_none(definition), json_or_none(progress))
 

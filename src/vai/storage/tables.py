@@ -184,6 +184,8 @@ steps = Table(
     Column("child_run_id", ID),
     Column("skip_reason", WORD),
     Column("skipped_by", Text),
+    Column("elements", JSON_TEXT),  # what a forEach step runs over
+    Column("elements_attempt", Integer),  # the attempt in which they were found
     Column("tenant_id", ID, nullable=False),
     Column("kind", Text, nullable=False),
     Column("definition", JSON_TEXT),

@@ -66,6 +66,9 @@ class Step(Answer):
     wait_until: AwareDatetime | None
     skip_reason: str | None
     child_run_id: str | None
+    parent_key: str | None = Field(description="Of an element of forEach: the step that runs over it.")
+    index: int | None = Field(description="Of an element of forEach: its place.")
+    element_count: int | None = Field(description="Of a forEach step that has begun.")
 
 
 class RunSteps(Answer):
