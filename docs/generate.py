@@ -41,6 +41,7 @@ def graphs() -> Iterator[Graph]:
     yield Graph.of(pair, fail_fast=True)
     yield Graph.of(pair, timeout_seconds=60)
     yield Graph.of([StepSpec("a", "noop", condition=lambda _: False), StepSpec("b", "noop", depends_on=("a",))])
+    yield Graph.of([StepSpec("a", "noop", for_each=lambda _: [1])])
 
 
 def commands(state: RunState) -> Iterator[c.Command]:
@@ -113,7 +114,8 @@ def edges() -> tuple[Edges, Edges]:
     for before, event, after in moves():
         if event.step_key is None:
             of_runs.setdefault((before.status, after.status), {})[event.type] = None
-        for old, new in zip(before.steps.values(), after.steps.values(), strict=True):
+        for old in before.steps.values():
+            new = after.steps.get(old.key, old)
             if event.step_key == old.key or old.status is not new.status:
                 of_steps.setdefault((old.status, new.status), {})[event.type] = None
     return of_runs, of_steps
@@ -148,7 +150,7 @@ def in_words(hint: Any) -> str:
         return "anything"
     if origin in (types.UnionType, typing.Union):
         return " or ".join(in_words(one) for one in inner)
-    if origin is tuple:
+    if origin in (tuple, list):
         return f"list of {in_words(inner[0])}"
     if origin is dict:
         return "object"
