@@ -42,4 +42,10 @@ FIGURES = (
     Figure("W5 with the offset in the middle: p50", "W5 lists", "offset_p50_ms", "ms"),
     Figure("W5 event at all 200 listeners: p50", "W5 listeners", "last_p50_ms", "ms", (50, 50)),
     Figure("W5 event at all 200 listeners: worst", "W5 listeners", "last_max_ms", "ms"),
+    Figure("W6 on Temporal: steps a second", "W6", "steps_per_s", "/s", bare="bare_steps_per_s", more_is_better=True),
+    Figure("W6 on Temporal: time, as a multiple of Temporal's alone", "W6", "overhead", "", (1.3, None)),
+    Figure("W6 CPU a step: worker and API", "W6", "cpu_ms_per_step", "ms", bare="bare_cpu_ms_per_step"),
+    Figure(
+        "W6 CPU a step: Temporal's server", "W6", "temporal_cpu_ms_per_step", "ms", bare="bare_temporal_cpu_ms_per_step"
+    ),
 )

@@ -65,7 +65,7 @@ def _line(figure: Figure, passes: Any, bare: Mapping[str, float], aim: float | N
 
 def _number(value: float, unit: str) -> str:
     text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-    return text + (unit if unit in ("/s", "%") else f" {unit}")
+    return text + (unit if unit in ("/s", "%", "") else f" {unit}")
 
 
 def misses(results: Mapping[str, Any]) -> list[str]:

