@@ -1,13 +1,25 @@
 """Lists of runs: their order, their filters, and totals that always equal what is there."""
 
+import asyncio
 import random
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.storage.samples import Tenant, accept, add_tenant, change, land
-from vai.domain.status import RunStatus
-from vai.ports import RunFilter
+from tests.storage.samples import (
+    Tenant,
+    accept,
+    add_tenant,
+    automation,
+    change,
+    land,
+    new_id,
+    step,
+    version,
+)
+from vai.domain.status import RunStatus, StepStatus
+from vai.ports import ActionRunFilter, RunFilter
 from vai.storage.store import SqlStore
 
 
@@ -34,6 +46,42 @@ async def test_runs_are_listed_newest_first_and_filtered(store: SqlStore, tenant
         assert await ids(store, **where, statuses=both, limit=2) == ([runs[2].id, runs[1].id], 3)
         assert await ids(store, **where, statuses=both, limit=2, offset=2) == ([runs[0].id], 3)
         assert await ids(store, **where, statuses=[RunStatus.CANCELLED]) == ([], 0)
+
+
+@pytest.mark.parametrize("listed", ["runs", "action runs", "automations"])
+async def test_a_page_and_its_total_are_of_one_moment(
+    store: SqlStore, tenant: Tenant, listed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lands between the two reads."""
+    loop, land_one = asyncio.get_running_loop(), partial(accept_with_a_step, store, tenant)
+    statements, name = store._run_lists, "run_page" if listed == "runs" else "action_run_page"
+    if listed == "automations":
+        statements, name, land_one = store._automation_sql, "page", partial(add_automation, store, tenant)
+    await land_one()
+    page = getattr(statements, name)
+
+    def late(*filters: Any) -> Any:
+        # On the reading thread, after the total was read.
+        asyncio.run_coroutine_threadsafe(land_one(), loop).result(30)
+        return page(*filters)
+
+    monkeypatch.setattr(statements, name, late)
+    found = await {
+        "runs": lambda: store.runs(RunFilter(tenant.id)),
+        "action runs": lambda: store.action_runs(ActionRunFilter(tenant.id)),
+        "automations": lambda: store.automations(tenant.id, [], 10, 0),
+    }[listed]()
+    assert len(found.items) == found.total > 0
+
+
+async def accept_with_a_step(store: SqlStore, tenant: Tenant) -> None:
+    run = await accept(store, tenant)
+    await land(store, change(run, steps=[step(new_id(), status=StepStatus.RUNNING, action_run_id=new_id())]))
+
+
+async def add_automation(store: SqlStore, tenant: Tenant) -> None:
+    record = automation(tenant.id, new_id())
+    await store.create_automation(record, version(record))
 
 
 async def test_the_latest_run_of_each_automation(store: SqlStore, tenant: Tenant) -> None:

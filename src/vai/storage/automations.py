@@ -67,7 +67,7 @@ class Automations(StoreBase):
             total = sql.total(len(status)).all(connection, params)[0][0]
             return sql.page(len(status)).all(connection, params), total
 
-        found, total = await self._db.read(work)
+        found, total = await self._db.snapshot(work)
         return Page([AutomationRecord(*row) for row in found], total)
 
     async def update_automation(self, record: AutomationRecord) -> None:

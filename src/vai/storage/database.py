@@ -67,8 +67,8 @@ class Database(ABC):
         StoreUnavailable."""
 
     @abstractmethod
-    async def snapshot(self, work: Callable[[Connection], T]) -> T:
-        """Like a keyed `read`, but several statements see one moment."""
+    async def snapshot(self, work: Callable[[Connection], T], *, is_keyed: bool = False) -> T:
+        """Like `read`, but several statements see one moment."""
 
     @abstractmethod
     def explain(self, error: Exception) -> Exception:

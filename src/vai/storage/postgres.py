@@ -100,7 +100,7 @@ class PostgresDatabase(Database):
         except RuntimeError as error:
             raise StoreUnavailable("The store is closed.") from error
 
-    async def snapshot(self, work: Callable[[Connection], T]) -> T:
+    async def snapshot(self, work: Callable[[Connection], T], *, is_keyed: bool = False) -> T:
         """See `Database.snapshot`."""
 
         def in_transaction(connection: Connection) -> T:
@@ -108,7 +108,7 @@ class PostgresDatabase(Database):
             with connection.transaction():
                 return work(connection)
 
-        return await self.read(in_transaction)
+        return await self.read(in_transaction, is_keyed=is_keyed)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         connection = self._reader()

@@ -127,7 +127,7 @@ class Runs(StoreBase):
             params = {"run_id": run_id, "attempt": _ANY_ATTEMPT}
             return run, () if run is None else sql.load_steps.all(connection, params)
 
-        row, step_rows = await self._db.snapshot(work)
+        row, step_rows = await self._db.snapshot(work, is_keyed=True)
         if row is None:
             return None
         input_text, payload, stopping, attempt_started_at, lease_owner, config, created = row[len(rows.RUN) :]
@@ -152,7 +152,7 @@ class Runs(StoreBase):
 
     async def runs(self, query: RunFilter) -> Page:
         """The tenant's runs, newest first."""
-        found, total = await self._db.read(lambda c: self._run_lists.runs(c, query))
+        found, total = await self._db.snapshot(lambda c: self._run_lists.runs(c, query))
         return Page([rows.run_record(row) for row in found], total)
 
     async def steps(self, tenant_id: str, run_id: str, attempt: int | None = None) -> Sequence[StepRecord]:
@@ -179,7 +179,7 @@ class Runs(StoreBase):
 
     async def action_runs(self, query: ActionRunFilter) -> Page:
         """The tenant's action runs, newest first."""
-        found, total = await self._db.read(lambda c: self._run_lists.action_runs(c, query))
+        found, total = await self._db.snapshot(lambda c: self._run_lists.action_runs(c, query))
         return Page([rows.action_run_record(row) for row in found], total)
 
     async def artifact(self, tenant_id: str, artifact_id: str) -> tuple[ArtifactRecord, str] | None:

@@ -41,6 +41,10 @@ class SqliteDatabase(Database):
         level = parse_qs(parts.query).get("synchronous", ["FULL"])[0].upper()
         if not parts.path[1:] or level not in _SYNCHRONOUS:
             raise ValueError(f"{url!r} is not a SQLite URL such as sqlite:///vai.db?synchronous=FULL")
+        if self.path.name == ":memory:":
+            raise ValueError(
+                "vai needs a database file, as in sqlite:///vai.db: each connection would see its own memory."
+            )
         self._synchronous = level
         self.outage = Outage()
         self._statements = Statements(self.dialect)
@@ -115,7 +119,7 @@ class SqliteDatabase(Database):
         finally:
             self._list_readers.put(connection)
 
-    async def snapshot(self, work: Callable[[Connection], T]) -> T:
+    async def snapshot(self, work: Callable[[Connection], T], *, is_keyed: bool = False) -> T:
         """See `Database.snapshot`."""
 
         def in_transaction(connection: Connection) -> T:
@@ -125,7 +129,7 @@ class SqliteDatabase(Database):
             finally:
                 connection.execute("COMMIT")
 
-        return await self.read(in_transaction, is_keyed=True)
+        return await self.read(in_transaction, is_keyed=is_keyed)
 
     def explain(self, error: Exception) -> Exception:
         """See `Database.explain`."""
