@@ -111,6 +111,16 @@ async def test_no_session_without_a_good_key(site: Site, key: str | None) -> Non
     assert "set-cookie" not in refused.headers
 
 
+async def test_a_session_ends_with_the_key_that_opened_it(site: Site, us: Organization) -> None:
+    access = site.system.doors.access
+    secret = await access.create_api_key(us.tenant_id, "parent")
+    token, _ = await access.open_session(secret)
+    async with site.client(Cookie=f"vai_token={token}") as client:
+        assert (await client.get("/auth/me")).status_code == 200
+        assert await access.revoke(us.tenant_id, (await access.authenticate(secret)).source_id)
+        assert (await client.get("/auth/me")).status_code == 401
+
+
 async def test_a_session_opens_no_other_session(site: Site, us: Organization) -> None:
     async with site.client(**headers(bearer=await token_of(us))) as client:
         assert (await client.post("/auth/session")).status_code == 403

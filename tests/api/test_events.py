@@ -155,7 +155,12 @@ async def test_pages_of_stored_events(us: Organization) -> None:
         got += page["items"]
         after = page["nextAfter"]
         assert (after is None) is (got == log)
-    assert (await us.get(path, headers=accept, params={"limit": 0})).json()["items"] == []
+    nothing = [
+        (await us.get(path, headers=accept, params={"after": n, "limit": 0})).json() for n in (2, log[-1]["seq"])
+    ]
+    assert nothing == [{"items": [], "nextAfter": 2}, {"items": [], "nextAfter": None}]
+    loud = await us.get(path, headers={"Accept": "APPLICATION/JSON"}, params={"limit": 100})
+    assert loud.json()["items"] == log
 
 
 async def test_a_stream_that_lists_both_types_is_a_stream(us: Organization) -> None:

@@ -1,6 +1,7 @@
 """`vai automations` against a real server."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -93,7 +94,19 @@ def test_a_valid_file_is_said_to_be_valid(vai: Vai) -> None:
         ("steps: [a, {b\n", "good.yaml:2:1: this is not YAML"),
         ("just words", "expected the definition of an automation"),
         ("steps: []\nsteps: []\n", "'steps' is there twice"),
+        (
+            "a: &a [1]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij")),
+            "too large",
+        ),
+        (
+            "a: &a {k: 1}\n"
+            + "".join(f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 9)}]}}\n" for a, b in pairwise("abcdefghij")),
+            "too large",
+        ),
+        ("a: &a [*a]\n", "recursive"),
+        ("[" * 5_000, "nested too deeply"),
     ],
+    ids=["torn", "words", "twice", "laughs", "merged laughs", "itself", "deep"],
 )
 def test_a_file_that_is_no_definition_is_wrong_usage(vai: Vai, text: str, said: str) -> None:
     (vai.folder / "good.yaml").write_text(text)

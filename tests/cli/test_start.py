@@ -120,6 +120,7 @@ def test_a_taken_port(vai: Vai, tmp_path: Path) -> None:
         (["--actions", "nowhere.py"], 1, "nowhere.py"),
         (["--database-url", "nonsense"], 1, "use sqlite:///"),
         (["--database-url", "postgresql://127.0.0.1:9/x"], 1, "PostgreSQL at 127.0.0.1"),
+        (["--database-url", "sqlite:///:memory:"], 1, "vai needs a database file"),
         (["--port", "many"], 2, "--port"),
     ],
 )
@@ -128,6 +129,23 @@ def test_a_server_that_cannot_start_says_why(vai: Vai, args: list[str], code: in
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [(None, "cannot be read: Is a directory"), (b"\xff\x00key", "does not hold an API key"), (b"", "empty")],
+)
+def test_a_file_that_is_no_admin_key(vai: Vai, content: bytes | None, said: str) -> None:
+    path = vai.folder / "data" / "admin.key"
+    path.parent.mkdir()
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    done = vai("serve", "--port", "0", VAI_DATA_DIR=str(path.parent))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_server_leaves_the_key_to_its_owner_alone(server: Server) -> None:

@@ -112,3 +112,8 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 
 def test_no_file_names_a_package_registry() -> None:
     assert lines_that_match(REGISTRIES) == []
+
+
+def test_type_checkers_of_others_read_our_types() -> None:
+    """The classifier `Typing :: Typed` says so, and this file in the package makes it so."""
+    assert (ROOT / "src/vai/py.typed").is_file()

@@ -141,6 +141,16 @@ async def test_keys_are_found_by_hash_used_and_revoked(store: SqlStore, tenant: 
     assert [record and record.revoked_at for record in revoked] == [NOW + 6, NOW + 6, None]
 
 
+async def test_a_session_made_while_its_key_was_being_revoked_is_not_good(store: SqlStore, tenant: Tenant) -> None:
+    """Whoever opened it had read the key before."""
+    parent = key(tenant, "parent")
+    await store.create_api_key(parent)
+    assert await store.revoke_api_key(tenant.id, parent.id, NOW + 6)
+    late = key(tenant, "late", kind="session", parent_id=parent.id, expires_at=NOW + 9)
+    await store.create_api_key(late)
+    assert await store.api_key_by_hash(late.key_hash) == msgspec.structs.replace(late, revoked_at=NOW + 6)
+
+
 async def test_organizations_are_found_by_id_and_slug(store: SqlStore) -> None:
     organization_id = new_id()
     await store.create_organization(organization_id, "Acme", "acme", NOW)

@@ -137,6 +137,7 @@ async def test_a_database_that_is_not_there(postgres: str) -> None:
         "postgresql://me:secret@[host/vai",
         "sqlite://",
         "sqlite:///a.db?synchronous=MAYBE",
+        "sqlite:///:memory:",
         "vai.db",
     ],
 )

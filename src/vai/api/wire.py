@@ -38,11 +38,12 @@ def _data(stored: StoredEvent) -> Any:
     return data
 
 
-def event_page(found: Iterable[StoredEvent], limit: int) -> dict[str, Any]:
-    """Up to `limit` of the stored events that were found, and where to go on if there are more of them."""
+def event_page(found: Iterable[StoredEvent], after: int, limit: int) -> dict[str, Any]:
+    """Up to `limit` of the stored events that were found above `after`, and where to go on if there are more."""
     events = list(found)
     shown = events[:limit]
-    next_after = shown[-1].seq if shown and len(events) > limit else None
+    last = shown[-1].seq if shown else after
+    next_after = last if len(events) > limit else None
     return {"items": [event(stored) for stored in shown], "nextAfter": next_after}
 
 

@@ -9,6 +9,8 @@ import yaml
 from vai.cli.exits import usage
 from vai.cli.reading import read_text
 
+_MOST_WRITTEN_OUT = 20_000_000  # characters: more than any server takes
+
 
 class DefinitionFile(NamedTuple):
     """A definition as it was read: what is of the automation itself, and its config."""
@@ -69,15 +71,40 @@ def read_definition(path: Path) -> DefinitionFile:
 
 
 def _load(path: Path) -> Any:
-    text = read_text(path)
+    loader = _Loader(read_text(path))
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _written_out(node, {}) > _MOST_WRITTEN_OUT:
+            usage(f"{path}: this is too large: its aliases (*) stand for more than {_MOST_WRITTEN_OUT // 10**6} MB.")
+        return loader.construct_document(node)
+    except RecursionError:
+        usage(f"{path}: this is nested too deeply.")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         usage(f"{path}{where}: this is not YAML: {error.problem or error.context}.")
     except yaml.YAMLError as error:
         usage(f"{path}: this is not YAML: {str(error).splitlines()[0]}.")
+    finally:
+        loader.dispose()
+
+
+def _written_out(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """About how many characters the node has when every alias is replaced by what it stands for. What contains itself
+    is without end, which constructing it refuses."""
+    if node in known:
+        return known[node]
+    known[node] = 0
+    if isinstance(node, yaml.ScalarNode):
+        size = len(node.value)
+    elif isinstance(node, yaml.MappingNode):
+        size = sum(_written_out(key, known) + _written_out(value, known) for key, value in node.value)
+    else:
+        size = sum(_written_out(item, known) for item in node.value)
+    known[node] = size + 3  # quotes and a comma, or brackets
+    return known[node]
 
 
 def _kind(value: Any) -> str:

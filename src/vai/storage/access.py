@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, literal_column, or_, select, update
+from sqlalchemy import func, insert, literal_column, or_, select, update
 
 from vai.domain.state import Instant
 from vai.ports import ApiKeyRecord
@@ -26,7 +26,14 @@ class _Statements:
         self.organization = db.compile(select(organizations).where(organizations.c.id == param("id")))
         self.by_slug = db.compile(select(organizations).where(organizations.c.slug == param("slug")))
         self.create_key = db.compile(insert(api_keys).values({name: param(name) for name in _KEY}))
-        self.key_by_hash = db.compile(select(*key_columns).where(api_keys.c.key_hash == param("key_hash")))
+        parent = api_keys.alias("parent")
+        # A session opened while its key was being revoked elsewhere is not good either.
+        revoked = func.coalesce(api_keys.c.revoked_at, parent.c.revoked_at)
+        self.key_by_hash = db.compile(
+            select(*(revoked if column.name == "revoked_at" else column for column in key_columns))
+            .select_from(api_keys.outerjoin(parent, parent.c.id == api_keys.c.parent_id))
+            .where(api_keys.c.key_hash == param("key_hash"))
+        )
         of_tenant = api_keys.c.tenant_id == param("tenant_id")
         self.keys = db.compile(
             select(*key_columns)

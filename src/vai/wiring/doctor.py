@@ -68,6 +68,10 @@ def _data_folder(settings: Settings) -> Iterator[Finding]:
     yield Finding("data folder", OK, str(folder.absolute()))
     if not key.exists():
         yield Finding("admin key", NOTE, f"{key} is not there.", "The next start of a server makes it.")
+    elif not key.is_file():
+        yield Finding(
+            "admin key", WRONG, f"{key} is not a file.", "Move it away; the next start of a server makes one."
+        )
     elif stat.S_IMODE(key.stat().st_mode) & 0o077:
         yield Finding("admin key", WRONG, f"Others than its owner may read {key}.", f"chmod 600 {key}")
     else:

@@ -169,10 +169,20 @@ async def _admin_key(settings: Settings, access: Access, tenant_id: str) -> None
     path = settings.data_dir / "admin.key"
     if not path.exists():
         _write_once(path, new_key() + "\n")
-    secret = path.read_text().strip()
+    await access.admit(_secret_in(path), tenant_id, "admin")
+
+
+def _secret_in(path: Path) -> str:
+    try:
+        secret = path.read_text(errors="replace").strip()
+    except OSError as error:
+        advice = "Move it away, and a new key is made at the next start."
+        raise CannotServe(f"The admin key {path} cannot be read: {error.strerror}. {advice}") from error
     if not secret:
         raise CannotServe(f"{path} is empty. Remove it, and a new key is made at the next start.")
-    await access.admit(secret, tenant_id, "admin")
+    if not (secret.isascii() and secret.isprintable()):
+        raise CannotServe(f"{path} does not hold an API key. Move it away, and a new key is made at the next start.")
+    return secret
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -54,7 +54,7 @@ async def stream_run_events(
     doors = doors_of(request)
     if _wants_page(request.headers.get("accept", "")):
         found = await doors.runs.events(who, str(run_id), known, limit + 1)
-        return present.answer(wire.event_page(found, limit))
+        return present.answer(wire.event_page(found, known, limit))
     batches = await doors.runs.follow(who, str(run_id), known)
     return EventStream(str(run_id), batches, request.app.state.streams, options_of(request.app))
 
@@ -67,4 +67,5 @@ def _number(last_event_id: str | None) -> int:
 
 
 def _wants_page(accept: str) -> bool:
+    accept = accept.lower()
     return "application/json" in accept and "text/event-stream" not in accept
