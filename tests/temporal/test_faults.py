@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from tests.behaviour.worlds import OpenWorld, TemporalWorld, opener
 from tests.engine.conftest import Clock
 from tests.temporal.conftest import Server
 from tests.temporal.processes import workers
-from tests.temporal_server import TemporalServer
+from tests.temporal_server import BINARY, TemporalServer
 from vai.domain.interrupts import MAX_INTERRUPTS
 from vai.domain.status import RunStatus
 from vai.temporal import TemporalSettings
@@ -127,6 +129,32 @@ async def test_runs_are_accepted_while_the_server_is_away_and_go_on_when_it_is_b
             assert (await world.end(before)).status is RunStatus.CANCELLED
     finally:
         away.stop()
+
+
+async def test_a_worker_tells_in_the_logs_format_that_the_server_is_away(
+    tmp_path: Path, settings: TemporalSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAI_LOG_FORMAT", "json")
+    away = TemporalServer(tmp_path / "temporal.log")
+    log = tmp_path / "workers.log"
+    try:
+        async with workers(tmp_path, replace(settings, address=away.address)):
+            await _until(lambda: "does not answer, and is tried again" in log.read_text())
+            away.start()
+            await _until(lambda: _is_polled(away.address, settings.task_queue))
+            away.stop()
+            await _until(lambda: "retried" in log.read_text())
+    finally:
+        away.stop()
+    started, *lines = log.read_text().splitlines()
+    assert started.startswith("vai works")
+    assert {json.loads(line)["logger"] for line in lines} == {"vai.temporal", "temporalio.core"}
+
+
+def _is_polled(address: str, queue: str) -> bool:
+    command = [str(BINARY), "task-queue", "describe", "--task-queue", queue, "--address", address]
+    described = subprocess.run(command, capture_output=True, check=False, text=True)
+    return described.returncode == 0 and described.stdout.count("@") >= 2
 
 
 async def test_a_server_that_loses_everything_begins_its_runs_anew(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from vai.settings import BadSetting, Settings, settings_from
 from vai.temporal import TemporalSettings
-from vai.temporal.connecting import tls_of
+from vai.temporal.connecting import Seldom, tls_of
 from vai.wiring import CannotServe, running
 
 
@@ -71,3 +73,18 @@ async def test_kinds_that_a_worker_shall_do_and_does_not_know_are_told(tmp_path:
     with pytest.raises(CannotServe, match=r"VAI_WORKER_KINDS names kinds that are not known here: trian\."):
         async with running(replace(settings, temporal_worker=True)):
             pass
+
+
+def test_the_library_says_the_same_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    seldom = Seldom()
+
+    def is_written(target: str) -> bool:
+        record = logging.LogRecord("temporalio.core", logging.WARNING, "", 0, "retried", None, None)
+        record.temporal_log = SimpleNamespace(target=target)
+        return seldom.filter(record)
+
+    assert [is_written(target) for target in ("retry", "retry", "worker", "retry")] == [True, False, True, False]
+    now += 60
+    assert is_written("retry")

@@ -1,14 +1,20 @@
-"""How to reach the Temporal server."""
+"""How to reach the Temporal server, and what its library says meanwhile."""
 
 from __future__ import annotations
 
+import functools
+import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from temporalio.client import Client
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import TLSConfig
 
 from vai.temporal.messages import CONVERTER
+
+_SELDOM_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,4 +55,32 @@ async def connect(settings: TemporalSettings, *, lazy: bool) -> Client:
         tls=tls_of(settings),
         data_converter=CONVERTER,
         lazy=lazy,
+        runtime=_runtime(),
     )
+
+
+class Seldom(logging.Filter):
+    """Lets each source of lines say something once a minute: the library tells of every attempt of every poll."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True for a line that is to be written."""
+        source = str(getattr(getattr(record, "temporal_log", None), "target", ""))
+        now = time.monotonic()
+        if source in self._told_at and now - self._told_at[source] < _SELDOM_SECONDS:
+            return False
+        self._told_at[source] = now
+        return True
+
+
+@functools.cache
+def _runtime() -> Runtime:
+    """One a process. By itself the library writes to stderr, coloured, whatever the log's format is."""
+    logger = logging.getLogger("temporalio.core")
+    logger.addFilter(Seldom())
+    forwarding = LogForwardingConfig(logger, append_target_to_name=False, prepend_target_on_message=False)
+    lines = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding)
+    return Runtime(telemetry=TelemetryConfig(logging=lines))

@@ -144,6 +144,8 @@ class Dispatcher:
         except RPCError as error:
             self._told_unreachable(error)
             return False
+        if not self._is_reachable:
+            _log.warning("Temporal at %s answers again.", self._settings.address)
         self._is_reachable = True
         return True
 

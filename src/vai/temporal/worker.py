@@ -67,12 +67,15 @@ class TemporalWorker:
 
     async def _work(self) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
+        level = logging.WARNING  # once, until it was reached
         while not self._stopping.is_set():
             try:
                 client = await connect(self._settings, lazy=False)
+                level = logging.WARNING
                 await self._work_with(client, stopping)
             except (RuntimeError, OSError) as error:
-                _log.warning("Temporal at %s is tried again: %s", self._settings.address, error)
+                _log.log(level, "Temporal at %s does not answer, and is tried again: %s", self._settings.address, error)
+                level = logging.DEBUG
                 await asyncio.wait([stopping], timeout=_RETRY_SECONDS)
         stopping.cancel()
 
