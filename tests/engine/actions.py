@@ -180,3 +180,10 @@ async def listed(path: str) -> dict[str, list[str]]:
 async def long_text(length: int) -> str:
     """A text of this length."""
     return "x" * length
+
+
+@action
+async def until_file(path: str, context: Context) -> None:
+    """Works until there is a file, or it is asked to stop."""
+    while not Path(path).exists() and not context.cancelled:  # noqa: ASYNC240, ASYNC110 - nobody tells of a file
+        await asyncio.sleep(0.01)

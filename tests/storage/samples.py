@@ -103,6 +103,7 @@ def run_record(tenant: Tenant, **changes: Any) -> RunRecord:
 
 
 def new_run(tenant: Tenant, *, lease_owner: str | None = None, key: str | None = None, **changes: Any) -> NewRun:
+    rule = {name: changes.pop(name) for name in ("concurrency_limit", "on_conflict") if name in changes}
     return NewRun(
         run_record(tenant, **changes),
         {"region": "eu"},
@@ -111,6 +112,7 @@ def new_run(tenant: Tenant, *, lease_owner: str | None = None, key: str | None =
         idempotency_key=key,
         idempotency_hash=None if key is None else f"hash of {key}",
         lease_owner=lease_owner,
+        **rule,
     )
 
 
@@ -135,7 +137,7 @@ def change(
     after = RunState(
         run.id,
         GRAPH,
-        RunContext(run.tenant_id, run.automation_id, run.created_at),
+        RunContext(run.tenant_id, run.automation_id, run.created_at, concurrency_key=run.concurrency_key),
         {},
         status=status,
         attempt=fields.pop("attempt", run.attempt),

@@ -15,7 +15,7 @@ from vai.automations import HasLiveRuns, NameTaken, VersionConflict
 from vai.definition import InvalidDefinition
 from vai.domain.refusals import Refusal, StepKeyNotAllowed, UnknownStep
 from vai.ports import Fault, StoreUnavailable
-from vai.runs import IdempotencyMismatch, InvalidInput, NotFound, NotStartable
+from vai.runs import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable
 from vai.runs.door import Contended
 
 PROBLEM_TYPE = "application/problem+json"
@@ -110,6 +110,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, StoreUnavailable):
         detail = "The database cannot be reached just now; nothing of the request was kept. Try again shortly."
         return Problem(503, "store-unavailable", detail, headers={"Retry-After": "5"})
+    if isinstance(error, KeyBusy):
+        return Problem(409, "key-busy", str(error), more={"runId": error.run_id})
     if isinstance(error, Contended):
         return Problem(503, "contended", str(error), headers={"Retry-After": "1"})
     return Problem(409, _CONFLICTS[type(error)], str(error))
@@ -161,7 +163,7 @@ async def _on_step_key(_: Request, error: Exception) -> Response:
 
 def install(app: FastAPI) -> None:
     """Answer the doors' and the framework's exceptions."""
-    for cls in (Problem, NotFound, Unauthenticated, Refusal, StoreUnavailable, Contended, *_CONFLICTS):
+    for cls in (Problem, NotFound, Unauthenticated, Refusal, StoreUnavailable, Contended, KeyBusy, *_CONFLICTS):
         app.add_exception_handler(cls, _on_problem)
     for cls in (UnknownStep, StepKeyNotAllowed):
         app.add_exception_handler(cls, _on_step_key)

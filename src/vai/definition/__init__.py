@@ -3,6 +3,7 @@
 from vai.definition.expression import Expression
 from vai.definition.faults import InvalidDefinition
 from vai.definition.inputs import is_large
+from vai.definition.keys import KeyRule, key_of
 from vai.definition.model import definition_schema
 from vai.definition.parse import Definition, check_input, given_input, parse, resolve
 from vai.definition.template import Template
@@ -11,11 +12,13 @@ __all__ = [
     "Definition",
     "Expression",
     "InvalidDefinition",
+    "KeyRule",
     "Template",
     "check_input",
     "definition_schema",
     "given_input",
     "is_large",
+    "key_of",
     "parse",
     "resolve",
 ]

@@ -97,7 +97,7 @@ def _check_names(bound: frozenset[str], paths: tuple[Path, ...], roots: Sequence
     for path in paths:
         if path.root in ELEMENT and path.root not in roots:
             raise ExpressionInvalid(f"{path.root!r} is in scope in the definition of a step with forEach only.")
-        if path.root == "steps":
+        if path.root == "steps" and "steps" in roots:
             _check_step(path)
         elif path.root not in roots and path.root not in TYPE_NAMES:
             known = ", ".join(roots)

@@ -66,10 +66,21 @@ class Step(Work):
     run_when: Literal["all_succeeded", "none_failed", "all_done", "any_failed", "any_succeeded"] = "all_succeeded"
 
 
+class Concurrency(Shape):
+    """How many runs of one key may be under way, and what becomes of one that comes when so many are."""
+
+    key: str = Field(min_length=1, description="{{ }} allowed, over input, payload and trigger")
+    limit: int = Field(default=1, ge=1, le=10_000)
+    on_conflict: Literal["queue", "cancel_running", "skip"] = Field(
+        default="queue", description="Wait for its turn; have older ones cancelled; or do not run at all"
+    )
+
+
 class Head(Shape):
     """The fields of a config that are not of a step."""
 
     inputs: dict[str, Any] | None = Field(default=None, description="JSON Schema of the run's input")
+    concurrency: Concurrency | None = None
     fail_fast: bool = Field(default=False, description="Cancel everything else when a step fails")
     timeout_seconds: float | None = Field(default=None, gt=0, le=MAX_SECONDS, description="Of the whole run")
     steps: list[Any] = Field(default=[], max_length=MAX_STEPS)
@@ -86,7 +97,7 @@ class OneAction(Head):
     secret: str | None = None
 
 
-NOT_YET_HEAD = {"concurrency": "Concurrency keys are not supported yet."}
+NOT_YET_HEAD: dict[str, str] = {}
 NOT_YET_STEP: dict[str, str] = {}
 NOT_YET_ASK = "onInterrupt: ask is not supported yet. Use retry or fail."
 

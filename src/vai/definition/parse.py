@@ -13,6 +13,7 @@ from vai.definition.expression import Expression
 from vai.definition.faults import Faults, Loc, shown
 from vai.definition.for_each import IN_SCOPE, compile_for_each
 from vai.definition.inputs import check_value, compile_inputs
+from vai.definition.keys import KeyRule, compile_key
 from vai.definition.model import MAX_PARALLEL, Head, Step
 from vai.definition.reading import Written, read
 from vai.definition.scope import ROOTS, Scope
@@ -32,6 +33,7 @@ class Definition(msgspec.Struct, frozen=True):
     config: Any  # as it was given
     notes: tuple[Fault, ...] = ()  # no faults, but worth knowing: kinds that are not installed here
     validator: Draft202012Validator | None = None  # of `inputs`, compiled
+    concurrency: KeyRule | None = None
 
 
 class _Compiled(msgspec.Struct, frozen=True):
@@ -60,12 +62,13 @@ def parse(config: Any, actions: Actions | None) -> Definition:
     links = _link(compiled, keys, faults)
     inputs = head.inputs if head else None
     validator = compile_inputs(inputs, ("inputs",), faults) if inputs is not None else None
+    concurrency = compile_key(head.concurrency if head else None, faults)
     faults.check()
     if head is None:
         raise AssertionError("a config without a head has a fault")
     specs = [_spec(one, links) for one in compiled]
     graph = Graph.of(specs, fail_fast=head.fail_fast, timeout_seconds=head.timeout_seconds)
-    return Definition(graph, inputs, _normalised(head, compiled, links), config, notes, validator)
+    return Definition(graph, inputs, _normalised(head, compiled, links), config, notes, validator, concurrency)
 
 
 def check_input(definition: Definition, value: Any) -> tuple[Fault, ...]:
@@ -192,6 +195,7 @@ def _normalised(head: Head, compiled: list[_Compiled], links: Links) -> dict[str
     """The config with everything filled in. What belongs to a trigger (its secret too) is not of the graph."""
     return {
         "inputs": head.inputs,
+        "concurrency": None if head.concurrency is None else head.concurrency.model_dump(by_alias=True),
         "failFast": head.fail_fast,
         "timeoutSeconds": head.timeout_seconds,
         "steps": [_normalised_step(one.step, links) for one in compiled],

@@ -97,6 +97,7 @@ class RunContext(msgspec.Struct, frozen=True):
     payload: Any = None  # a webhook's body
     trigger: Mapping[str, Any] = {}  # type, sourceType, sourceId
     traceparent: str | None = None  # the caller's place in its trace, as W3C Trace Context writes it
+    concurrency_key: str | None = None
 
 
 class RunState(msgspec.Struct, frozen=True):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from uuid_utils import uuid7
 
+from vai.domain.commands import Cancel
 from vai.domain.state import Instant
 from vai.domain.status import RunStatus
 from vai.engine.driver import Driver, Tools
@@ -158,6 +160,7 @@ class Engine:
         while await self._called_for():
             try:
                 await self._look_after_held()
+                await self._let_give_way()
                 await self._claim_some()
             except StoreUnavailable as reason:
                 _log.debug("cannot look for runs: %s", reason)
@@ -182,6 +185,12 @@ class Engine:
                 driver.version_seen(version)
             elif run_id not in self._tasks and run_id not in self._put_off:
                 self._take(run_id)
+
+    async def _let_give_way(self) -> None:
+        """Cancel the runs that a newer one of their concurrency key is to replace."""
+        for run_id in await self._store.giving_way():
+            with suppress(NotFound):
+                await self._tools.door.apply(run_id, Cancel(by="concurrency"))
 
     async def _claim_some(self) -> None:
         room = self._settings.max_runs - len(self._drivers)

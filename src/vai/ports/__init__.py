@@ -14,6 +14,7 @@ from vai.ports.actions import (
 from vai.ports.changes import (
     ActionRunFilter,
     AlreadyExists,
+    Busy,
     Conflict,
     Created,
     Landed,
@@ -65,6 +66,7 @@ __all__ = [
     "AutomationRecord",
     "AutomationStore",
     "Branch",
+    "Busy",
     "Clock",
     "Commits",
     "Conflict",

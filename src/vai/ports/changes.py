@@ -23,6 +23,8 @@ class NewRun(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     idempotency_hash: str | None = None  # of the request's body
     lease_owner: str | None = None  # the engine of this process, which drives it from its acceptance on
+    concurrency_limit: int = 1  # how many runs of its concurrency key may be under way
+    on_conflict: str = "queue"  # queue | cancel_running | skip: when that many are
 
 
 class StepWrite(msgspec.Struct, frozen=True):
@@ -61,6 +63,12 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 Outcome = Landed | Conflict
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """A run that was not accepted: others of its concurrency key are under way, and it asked for `skip`."""
+
+    run_id: str | None  # one of those, if it is still there
 
 
 class Created(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from vai.domain.events import Event
 from vai.domain.state import Instant
 from vai.domain.status import RunStatus
-from vai.ports.changes import ActionRunFilter, Created, NewRun, Outcome, Page, RunChange, RunFilter
+from vai.ports.changes import ActionRunFilter, Busy, Created, NewRun, Outcome, Page, RunChange, RunFilter
 from vai.ports.operations import OperationsStore
 from vai.ports.records import (
     ActionRunRecord,
@@ -30,7 +30,11 @@ ORCHESTRATORS = ("local", "dag")
 class RunStore(Protocol):
     """Where runs are kept. Every method takes the tenant where a person may be behind it."""
 
-    async def create_run(self, new: NewRun) -> Created: ...
+    async def create_run(self, new: NewRun) -> Created | Busy:
+        """Accept a run, or find the one that its idempotency key stands for. One with a concurrency key is held
+        back while as many of its key are under way as its limit allows; with `skip` it is not accepted then."""
+        ...
+
     async def known_run(self, tenant_id: str, automation_id: str, idempotency_key: str) -> Created | None:
         """The run that this key started, or None."""
         ...
@@ -114,6 +118,10 @@ class LeaseStore(Protocol):
 
     async def claim_run(self, engine_id: str, run_id: str, orchestrators: Sequence[str] = ORCHESTRATORS) -> bool:
         """Take this one, if it is of these orchestrators and claimable."""
+        ...
+
+    async def giving_way(self) -> Sequence[str]:
+        """Runs that are to be cancelled, because a newer one of their concurrency key asked for `cancel_running`."""
         ...
 
     async def held(self, engine_id: str) -> Mapping[str, int]:

@@ -2,7 +2,7 @@
 
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, Loaded
-from vai.runs.errors import IdempotencyMismatch, InvalidInput, NotFound, NotStartable, RunsError
+from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable, RunsError
 from vai.runs.service import Runs, StartRun
 from vai.runs.stream import Batch, EventHub, SlowListener
 
@@ -13,6 +13,7 @@ __all__ = [
     "EventHub",
     "IdempotencyMismatch",
     "InvalidInput",
+    "KeyBusy",
     "Loaded",
     "NotFound",
     "NotStartable",

@@ -116,7 +116,10 @@ def context_of(run: RunRecord, run_input: Any, payload: Any, traceparent: str | 
         "sourceType": run.trigger_source_type,
         "sourceId": run.trigger_source_id,
     }
-    return RunContext(run.tenant_id, run.automation_id, run.created_at, run_input, payload, trigger, traceparent)
+    return RunContext(
+        *(run.tenant_id, run.automation_id, run.created_at, run_input, payload, trigger, traceparent),
+        run.concurrency_key,
+    )
 
 
 def with_rows(graph: Graph, rows: Sequence[StepState]) -> tuple[Graph, dict[str, StepState]]:

@@ -4,6 +4,7 @@ RunsError
 ├── NotFound              it does not exist, or belongs to another organization: no difference is told
 ├── NotStartable          the automation has nothing that may run
 ├── InvalidInput          the run's input does not fit the automation's `inputs`
+├── KeyBusy               others of its concurrency key are under way, and it is not to wait
 └── IdempotencyMismatch   the Idempotency-Key was used for another request
 """
 
@@ -26,6 +27,14 @@ class NotStartable(RunsError):
 
 class IdempotencyMismatch(RunsError):
     """The Idempotency-Key was used before for a different request."""
+
+
+class KeyBusy(RunsError):
+    """Runs of its concurrency key are under way, and its automation says `skip`. `run_id`: one of them."""
+
+    def __init__(self, key: str | None, run_id: str | None) -> None:
+        super().__init__(f"A run of the concurrency key {key!r} is under way, and this automation skips others then.")
+        self.run_id = run_id
 
 
 class InvalidInput(RunsError):

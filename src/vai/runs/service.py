@@ -1,6 +1,7 @@
 """What may be asked of runs: start, read, cancel, retry, follow. The API, the CLI and triggers all call this."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -9,21 +10,23 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.access import Principal
-from vai.definition import check_input, given_input, is_large
+from vai.definition import KeyRule, check_input, given_input, is_large, key_of
 from vai.domain.commands import Cancel, Retry
 from vai.domain.events import RunCreated
-from vai.domain.graph import Graph, StepSpec
+from vai.domain.graph import ExpressionFailed, Graph, StepSpec
 from vai.domain.ids import is_traceparent
 from vai.domain.retry import PlannedStep, plan_retry
-from vai.domain.state import StepState
+from vai.domain.state import RunContext, StepState
 from vai.domain.status import RetryMode, RunStatus, StepStatus
 from vai.ports import (
     ActionRunFilter,
     ActionRunRecord,
     ArtifactRecord,
     AutomationRecord,
+    Busy,
     Clock,
     Created,
+    Fault,
     NewRun,
     Page,
     RunFilter,
@@ -34,7 +37,7 @@ from vai.ports import (
 )
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, with_rows
-from vai.runs.errors import IdempotencyMismatch, InvalidInput, NotFound, NotStartable
+from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable
 from vai.runs.stream import Batch, EventHub
 
 
@@ -92,7 +95,7 @@ class Runs:
     async def start(self, who: Principal, request: StartRun) -> Created:
         """Accept a run. With an idempotency key that was used before, the earlier run answers.
 
-        Raises NotFound, NotStartable, InvalidInput, IdempotencyMismatch.
+        Raises NotFound, NotStartable, InvalidInput, KeyBusy, IdempotencyMismatch.
         """
         digest = _request_hash(request)
         try:
@@ -120,17 +123,35 @@ class Runs:
         if faults:
             raise InvalidInput(faults)
         request = msgspec.structs.replace(request, input=given_input(definition, request.input))
-        return await self._create(self._new_run(who, request, automation, version, digest), definition.graph)
+        rule = definition.concurrency
+        if rule is not None and request.concurrency_key is None:
+            request = msgspec.structs.replace(request, concurrency_key=self._key(rule, who, request))
+        new = self._new_run(who, request, automation, version, digest)
+        if rule is not None:
+            new = msgspec.structs.replace(new, concurrency_limit=rule.limit, on_conflict=rule.on_conflict)
+        return await self._create(new, definition.graph)
+
+    def _key(self, rule: KeyRule, who: Principal, request: StartRun) -> str | None:
+        trigger = {"type": request.trigger_type, "sourceType": who.source_type, "sourceId": who.source_id}
+        context = RunContext(
+            who.tenant_id, request.automation_id, self._clock(), request.input, request.payload, trigger
+        )
+        try:
+            return key_of(rule, context)
+        except ExpressionFailed as failure:
+            reason = f"The automation's concurrency key cannot be had: {failure.details['reason']}"
+            raise InvalidInput([Fault((), reason, "concurrency_key")]) from failure
 
     async def _known(self, who: Principal, request: StartRun) -> Created | None:
         key = request.idempotency_key
         return None if key is None else await self._store.known_run(who.tenant_id, request.automation_id, key)
 
     async def _create(self, new: NewRun, graph: Graph) -> Created:
-        if new.lease_owner is None:
-            return await self._store.create_run(new)
-        with self._door.handing_over(new, graph):
-            return await self._store.create_run(new)
+        with contextlib.nullcontext() if new.lease_owner is None else self._door.handing_over(new, graph):
+            created = await self._store.create_run(new)
+        if isinstance(created, Busy):
+            raise KeyBusy(new.record.concurrency_key, created.run_id)
+        return created
 
     def _new_run(
         self,
@@ -148,7 +169,8 @@ class Runs:
             events=(_created(record, request),),
             idempotency_key=request.idempotency_key,
             idempotency_hash=digest,
-            lease_owner=self.place(automation.orchestrator_type),
+            # Whether it may begin is known when it is stored: then an engine claims it.
+            lease_owner=self.place(automation.orchestrator_type) if record.concurrency_key is None else None,
         )
 
     def _new_record(

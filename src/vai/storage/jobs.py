@@ -41,6 +41,7 @@ class Edit(Job):
     steps: list[Row] = field(default_factory=list)
     artifacts: list[Row] = field(default_factory=list)
     progress: list[Row] = field(default_factory=list)
+    frees: tuple[str, str] | None = None  # the tenant and the concurrency key of a run that ends
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +54,8 @@ class Call(Job):
 
 @dataclass(slots=True)
 class Committed:
-    """A run that a commit changed, for the listeners."""
+    """A run that a commit changed, for the listeners; with `status` pending and no events, one whose turn it is by
+    its concurrency key."""
 
     run_id: str
     status: RunStatus | None
@@ -78,6 +80,9 @@ def change(future: asyncio.Future[Any], change: RunChange) -> Edit:
         edit.steps.append(rows.step_row(change, write))
         if write.artifact is not None:
             edit.artifacts.append(rows.artifact_row(change, write, write.artifact))
+    context = change.state.context
+    if context.concurrency_key is not None and change.state.status.is_final:
+        edit.frees = (context.tenant_id, context.concurrency_key)
     return edit
 
 

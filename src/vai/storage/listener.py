@@ -8,8 +8,9 @@ from typing import Any
 
 import psycopg
 
+from vai.domain.status import RunStatus
 from vai.storage.jobs import Committed
-from vai.storage.postgres_session import CHANNEL
+from vai.storage.postgres_session import CHANNEL, QUEUE
 
 _logger = logging.getLogger(__name__)
 
@@ -72,5 +73,6 @@ class Listener:
         process_id, *run_ids = payload.split(" ")
         if process_id == self._process_id:
             return
+        status = RunStatus.PENDING if process_id == QUEUE else None
         for run_id in run_ids:
-            self._tell(Committed(run_id, None, ()))
+            self._tell(Committed(run_id, status, ()))

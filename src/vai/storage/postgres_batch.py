@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 from vai.storage import rows
 from vai.storage.rows import Row
-from vai.storage.run_writes import append_to_run, change_run, or_known, or_replace_step, type_of
+from vai.storage.run_writes import append_to_run, change_run, holder, or_known, or_replace_step, type_of
 from vai.storage.statements import Statement
 from vai.storage.tables import artifacts, automation_runs, events, steps
 
@@ -40,6 +40,7 @@ class BatchStatements:
     def __init__(self, dialect: Dialect) -> None:
         self.create = Statement(_create(), dialect)
         self.known = Statement(_known(), dialect)
+        self.holder = Statement(holder(bindparam), dialect)
         self.change = Statement(_change(), dialect)
         self.append = Statement(_append(), dialect)
 

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
-from vai.ports import Conflict, Created, Landed
+from vai.ports import Busy, Conflict, Created, Landed
 from vai.storage import rows
 from vai.storage.jobs import Call, Committed, Creation, Edit, Job, stored_events
 from vai.storage.postgres_batch import (
@@ -23,6 +23,7 @@ from vai.storage.postgres_batch import (
 )
 
 CHANNEL = "vai"
+QUEUE = "queue"  # in the place of a process: the triggers tell of runs whose turn it is by their concurrency key
 
 _MOST_IDS = 180
 """How many run ids one notification carries: PostgreSQL takes less than 8,000 bytes."""
@@ -207,8 +208,13 @@ class PostgresSession:
                 "key": job.new.idempotency_key,
             }
             first = self._sql.known.all(self._connection, params)
+            if first:
+                answers[job] = Created(rows.run_record(first[0]), False, first[0][-1])
+            else:
+                key = {"tenant_id": run.tenant_id, "concurrency_key": run.concurrency_key}
+                busy = self._sql.holder.one(self._connection, key)
+                answers[job] = Busy(None if busy is None else busy[0])
             self._connection.commit()
-            answers[job] = Created(rows.run_record(first[0]), False, first[0][-1])
 
 
 def _waves(edits: Sequence[Edit]) -> list[list[Edit]]:

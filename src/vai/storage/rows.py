@@ -11,7 +11,10 @@ from vai.domain.status import RunStatus, SkipReason, StepStatus
 from vai.ports import ActionRunRecord, NewRun, RunChange, RunRecord, StepRecord, StepWrite
 
 RUN = tuple(RunRecord.__struct_fields__)
-NEW_RUN = (*RUN, "executing", "lease_owner", "idempotency_key", "idempotency_hash", "input", "payload")
+NEW_RUN = (
+    *(*RUN, "executing", "lease_owner", "idempotency_key", "idempotency_hash", "input", "payload"),
+    *("concurrency_limit", "on_conflict", "queued_at"),
+)
 CHANGE = (
     *("status", "attempt", "started_at", "completed_at", "attempt_started_at", "cancel_requested_at"),
     *("stopping", "error", "updated_at", "due_at", "executing", "keeps_lease", "event_count"),
@@ -74,6 +77,9 @@ def new_run_row(new: NewRun) -> Row:
         new.idempotency_hash,
         to_json(new.input),
         to_json(new.payload),
+        None if run.concurrency_key is None else new.concurrency_limit,
+        None if run.concurrency_key is None else new.on_conflict,
+        None if run.concurrency_key is None else run.created_at,
     )
 
 

@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Text, and_, bindparam, case, func, literal_column, null, update
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.dml import Update
 from sqlalchemy.types import TypeEngine
@@ -92,6 +105,25 @@ def or_known(insert: Any) -> Any:
         index_elements=[run.tenant_id, run.automation_id, run.idempotency_key],
         index_where=HAS_IDEMPOTENCY_KEY,
     )
+
+
+def holder(source: Source) -> Select[Any]:
+    """The first run of a tenant's concurrency key that is under way, or null."""
+    return select(func.min(automation_runs.c.id)).where(_is_under_way(source))
+
+
+def admitted(source: Source) -> Select[Any]:
+    """The runs of a tenant's concurrency key that may begin and have not."""
+    run = automation_runs.c
+    return select(run.id).where(
+        _is_under_way(source), run.status == literal_column("'pending'"), run.lease_owner.is_(None)
+    )
+
+
+def _is_under_way(source: Source) -> ColumnElement[bool]:
+    run = automation_runs.c
+    of_key = and_(run.tenant_id == source("tenant_id"), run.concurrency_key == source("concurrency_key"))
+    return and_(of_key, run.completed_at.is_(None), run.is_queued == literal_column("0"))
 
 
 def or_replace_step(insert: Any) -> Any:

@@ -11,6 +11,7 @@ from vai.ports import (
     ActionRunFilter,
     ActionRunRecord,
     ArtifactRecord,
+    Busy,
     Created,
     LoadedRun,
     NewRun,
@@ -89,10 +90,10 @@ class Runs(StoreBase):
         self._run_sql = _Statements(self._db)
         self._run_lists = RunLists(self._db, RUN_COLUMNS)
 
-    async def create_run(self, new: NewRun) -> Created:
-        """Accept a run, or find the one that its idempotency key stands for."""
+    async def create_run(self, new: NewRun) -> Created | Busy:
+        """See `RunStore.create_run`."""
         writer = self._open_writer
-        created: Created = await writer.put(jobs.creation(writer.future(), new))
+        created: Created | Busy = await writer.put(jobs.creation(writer.future(), new))
         return created
 
     async def known_run(self, tenant_id: str, automation_id: str, idempotency_key: str) -> Created | None:

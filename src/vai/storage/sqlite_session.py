@@ -8,11 +8,20 @@ from sqlalchemy import and_, insert, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
-from vai.ports import Conflict, Created, Landed
+from vai.domain.status import RunStatus
+from vai.ports import Busy, Conflict, Created, Landed
 from vai.storage import rows
 from vai.storage.jobs import Call, Committed, Creation, Edit, Job, stored_events
 from vai.storage.rows import Row
-from vai.storage.run_writes import append_to_run, change_run, or_known, or_replace_step, parameter
+from vai.storage.run_writes import (
+    admitted,
+    append_to_run,
+    change_run,
+    holder,
+    or_known,
+    or_replace_step,
+    parameter,
+)
 from vai.storage.statements import Statement, param
 from vai.storage.tables import artifacts, automation_runs, events, steps
 
@@ -51,6 +60,8 @@ class Statements:
             ),
             ("tenant_id", "automation_id", "key"),
         )
+        self.holder = text(holder(param), ("tenant_id", "concurrency_key"))
+        self.admitted = text(admitted(param), ("tenant_id", "concurrency_key"))
         self.change = text(change_run(parameter).returning(*returned), rows.CHANGE)
         self.append = text(append_to_run(parameter).returning(*returned), rows.APPEND)
 
@@ -136,17 +147,27 @@ class SqliteSession:
         self._steps += job.steps
         self._artifacts += job.artifacts
         self._progress += job.progress
+        if job.frees is not None:
+            self._committed += self._admitted(job.frees)
         return True if job.is_append else Landed(version, last)
 
-    def _create(self, job: Creation) -> Created:
+    def _admitted(self, key: tuple[str, str]) -> list[Committed]:
+        """The runs of a key whose turn it is, and that nobody drives yet."""
+        found = self._cursor.execute(self._sql.admitted, key).fetchall()
+        return [Committed(row[0], RunStatus.PENDING, ()) for row in found]
+
+    def _create(self, job: Creation) -> Created | Busy:
         new = job.new
         run = rows.run_record(job.row)
         if self._cursor.execute(self._sql.create, job.row).fetchall():
             self._number(run.id, len(job.events), job)
             return Created(run, True, new.idempotency_hash)
         known = (run.tenant_id, run.automation_id, new.idempotency_key)
-        first = self._cursor.execute(self._sql.known, known).fetchall()[0]
-        return Created(rows.run_record(first), False, first[-1])
+        first = self._cursor.execute(self._sql.known, known).fetchall()
+        if not first:
+            holder = self._cursor.execute(self._sql.holder, (run.tenant_id, run.concurrency_key)).fetchall()
+            return Busy(holder[0][0] if holder else None)
+        return Created(rows.run_record(first[0]), False, first[0][-1])
 
     def _number(self, run_id: str, last: int, job: Edit | Creation) -> None:
         stored = stored_events(run_id, last, job.events)

@@ -137,6 +137,10 @@ automation_runs = Table(
     Column("idempotency_hash", Text),
     Column("input", JSON_TEXT, nullable=False),
     Column("payload", JSON_TEXT, nullable=False),
+    Column("concurrency_limit", Integer),  # how many runs of its key may be under way; with every key
+    Column("on_conflict", WORD),  # queue | cancel_running | skip
+    Column("queued_at", INSTANT),  # its place in the order of its key
+    Column("is_queued", Integer, nullable=False, server_default="0"),  # 1: held back by its key, see migrations
     CheckConstraint(f"(status IN {FINAL}) = (completed_at IS NOT NULL)", name="completed_when_final"),
     # Ids are UUIDv7: their order is the order of creation, so "newest first" is an index read backwards.
     Index(None, "tenant_id", "id"),
@@ -145,6 +149,19 @@ automation_runs = Table(
     Index("ix_automation_runs_automation_version_id", "automation_version_id"),
     # What engines look through: few rows beside all the final ones.
     Index("ix_automation_runs_live", "lease_owner", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+)
+
+# What the triggers of concurrency keys look through: the live runs of a key, those held back in their order.
+LIVE_WITH_KEY = text("completed_at IS NULL AND concurrency_key IS NOT NULL")
+Index(
+    "ix_automation_runs_concurrency_key",
+    automation_runs.c.tenant_id,
+    automation_runs.c.concurrency_key,
+    automation_runs.c.is_queued,
+    automation_runs.c.queued_at,
+    automation_runs.c.id,
+    sqlite_where=LIVE_WITH_KEY,
+    postgresql_where=LIVE_WITH_KEY,
 )
 
 HAS_IDEMPOTENCY_KEY = text("idempotency_key IS NOT NULL")

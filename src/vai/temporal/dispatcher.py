@@ -83,6 +83,8 @@ class Dispatcher:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _on_commit(self, run_id: str, status: RunStatus | None, events: Sequence[StoredEvent]) -> None:
+        if status is RunStatus.PENDING and not events:
+            self._put(run_id, wake=True)  # its turn by its concurrency key; it may be one that was retried
         for event in events:
             if event.type in _WAKES:
                 self._put(run_id, wake=True)
