@@ -30,7 +30,8 @@ def depends_on(config: Any) -> dict[str, tuple[str, ...]]:
 def test_a_config_without_steps_is_accepted():
     definition = parse({}, KINDS)
     assert dict(definition.graph.steps) == {}
-    assert definition.normalised == {"inputs": None, "failFast": False, "timeoutSeconds": None, "steps": []}
+    given = {"inputs": None, "concurrency": None, "failFast": False, "timeoutSeconds": None}
+    assert definition.normalised == {**given, "steps": []}
 
 
 def test_every_field_reaches_the_graph():
@@ -160,7 +161,17 @@ def test_a_branch_is_checked(branch: Any, place: tuple[str | int, ...]):
 
 SENTENCES = [
     ({"failfast": True}, ("failfast",), "There is no field 'failfast'. Did you mean 'failFast'?"),
-    ({"concurrency": {"key": "x"}}, ("concurrency",), "Concurrency keys are not supported yet."),
+    (
+        {"concurrency": {"key": "{{ steps.a.result }}"}, "steps": [noop("a")]},
+        ("concurrency", "key"),
+        "The expression cannot be used. 'steps' is not in scope; what is: input, payload, trigger.",
+    ),
+    (
+        {"concurrency": {"key": "x", "onConflict": "wait"}},
+        ("concurrency", "onConflict"),
+        "It should be 'queue', 'cancel_running' or 'skip'.",
+    ),
+    ({"concurrency": {"key": "x", "limit": 0}}, ("concurrency", "limit"), "It should be greater than or equal to 1."),
     ({"steps": {}}, ("steps",), "It should be a list."),
     ({"timeoutSeconds": 0}, ("timeoutSeconds",), "It should be greater than 0."),
     (steps(3), ("steps", 0), "A step should be an object, not a number."),
