@@ -1,6 +1,7 @@
 """How a process says that it is well, or what is wrong with it, and to whom it says how much."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 
 from tests.api.actions import gate
 from tests.api.site import Organization, Site, serving, step
-from tests.postgres import Postgres
+from tests.postgres import NOT_DURABLE, Postgres
 from vai.ports import StoreUnavailable
+from vai.settings import Settings
+from vai.wiring import CannotServe
+from vai.wiring.system import running
 
 
 async def deep(site: Site, path: str = "/health", **headers: str) -> tuple[int, dict[str, Any]]:
@@ -114,3 +118,69 @@ async def test_a_database_that_goes_and_comes_again(tmp_path: Path, caplog: pyte
             assert connection.execute("SELECT count(*) FROM engines").fetchone() == (0,)
     finally:
         server.remove()
+
+
+@pytest.mark.postgres
+async def test_others_take_every_connection_of_the_database(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = Postgres([*NOT_DURABLE, "max_connections=20", "max_wal_senders=0"])
+    server.start()
+    try:
+        async with (
+            serving(tmp_path / "data", database_url=server.url, renew_seconds=0.05, poll_seconds=0.05) as site,
+            site.organization() as us,
+        ):
+            with contextlib.ExitStack() as others:
+                with gate("crowded"):
+                    run = await us.run(step("a", "wait_at", name="crowded"))
+                    await us.until(run["id"], "step.started")
+                    found = await crowded_out(server.url, site, others)
+                assert "has no connection left; raise max_connections" in found["database"]["detail"]
+                told = [record for record in caplog.records if record.name == "vai.storage"]
+                for _ in range(3):
+                    assert (await deep(site))[0] == 503
+                assert [record for record in caplog.records if record.name == "vai.storage"] == told
+            async with asyncio.timeout(30):
+                await us.until(run["id"], "run.completed")
+                while (await deep(site))[0] != 200:  # noqa: ASYNC110 (each look takes its time)
+                    await asyncio.sleep(0)
+    finally:
+        server.remove()
+
+
+async def crowded_out(url: str, site: Site, others: contextlib.ExitStack) -> dict[str, Any]:
+    """Take every connection there is, also those of the site, until it says that it has none."""
+    admin = others.enter_context(psycopg.connect(url, autocommit=True))
+    kept = [admin.info.backend_pid]
+    async with asyncio.timeout(60):
+        while True:
+            admin.execute(
+                "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND NOT pid = ANY(%s)",
+                [kept],
+            )
+            with contextlib.suppress(psycopg.OperationalError):
+                while True:
+                    kept.append(others.enter_context(psycopg.connect(url)).info.backend_pid)
+            status, found = await deep(site)
+            if status == 503:
+                return found
+
+
+@pytest.mark.postgres
+def test_a_start_without_a_connection_left_says_so(tmp_path: Path) -> None:
+    server = Postgres([*NOT_DURABLE, "max_connections=6", "max_wal_senders=0"])
+    server.start()
+    try:
+        with contextlib.ExitStack() as others:
+            with contextlib.suppress(psycopg.OperationalError):
+                while True:
+                    others.enter_context(psycopg.connect(server.url))
+            with pytest.raises(CannotServe, match="has no connection left; raise max_connections"):
+                asyncio.run(begin(tmp_path, server.url))
+    finally:
+        server.remove()
+
+
+async def begin(folder: Path, url: str) -> None:
+    async with running(Settings(data_dir=folder / "data", database_url=url)):
+        pass

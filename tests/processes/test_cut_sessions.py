@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
+from tests.postgres import Postgres
 from tests.processes.test_several import ACTIONS, PATIENT, Running, follow, publish, start
 from tests.serving import Server
 
@@ -55,3 +57,32 @@ def test_no_step_of_a_living_engine_is_interrupted_when_its_sessions_are_cut(
         for run_id in runs:
             types = [event["type"] for event in follow(here, run_id, "run.completed")]
             assert "step.interrupted" not in types
+
+
+def test_steps_go_on_over_a_restart_of_the_database(tmp_path: Path) -> None:
+    """A failover to a machine with the same data, under the same address."""
+    database = Postgres(["fsync=off"])  # what was committed stays when it ends at once
+    database.start()
+    try:
+        servers = [
+            Server(tmp_path / name, ["--actions", str(ACTIONS)], database.url, PATIENT) for name in ("one", "two")
+        ]
+        tell = {"kind": "tell", "definition": {"ledger": str(tmp_path / "ledger"), "seconds": 4}, "onInterrupt": "fail"}
+        with Running(servers), servers[0].client() as here, servers[1].client() as there:
+            automation_id = publish(here, [{"key": "one", **tell}])
+            runs = [start(client, automation_id) for client in (here, there)]
+            for run_id in runs:
+                follow(here, run_id, "step.started")
+            database.stop()
+            for server in servers:
+                failing = httpx.get(f"{server.url}/health", params={"deep": True}, timeout=30)
+                assert (failing.status_code, failing.json()["database"]["status"]) == (503, "failing")
+            database.start()
+            for run_id in runs:
+                types = [event["type"] for event in follow(here, run_id, "run.completed")]
+                assert "step.interrupted" not in types
+            for server in servers:
+                told = server.log.read_text()
+                assert told.count("The database cannot be used") == told.count("The database can be used again") == 1
+    finally:
+        database.remove()
