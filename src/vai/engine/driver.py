@@ -17,9 +17,9 @@ from vai.domain.decide import Transition, transition
 from vai.domain.graph import ExpressionFailed, StepSpec
 from vai.domain.state import RunState, StepError
 from vai.domain.status import RunStatus
-from vai.execution import Execution, Hold, Journal, StepContext, change_of, resolved
+from vai.execution import Execution, Journal, StepContext
 from vai.ports import Actions, Clock, Conflict, RunChange, RunStore, StoreUnavailable
-from vai.runs import Door, Loaded, NotFound
+from vai.runs import Door, Hold, Loaded, NotFound, change_of, resolved
 
 _log = logging.getLogger("vai.engine")
 

@@ -1,8 +1,7 @@
 """Executing a step, whoever drives the run: its context, its limits, what it tells and what it answered."""
 
-from vai.execution.changes import Hold, change_of, resolved
 from vai.execution.context import StepContext
 from vai.execution.execution import Execution
 from vai.execution.journal import Journal
 
-__all__ = ["Execution", "Hold", "Journal", "StepContext", "change_of", "resolved"]
+__all__ = ["Execution", "Journal", "StepContext"]

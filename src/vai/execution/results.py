@@ -1,4 +1,4 @@
-"""What a step answered, as the run keeps it: an object, and over the inline limit a preview beside an artifact."""
+"""What an action answered, as the run keeps it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import Any
 import msgspec
 from uuid_utils import uuid7
 
-from vai.domain import events as e
 from vai.domain.gathering import INLINE_LIMIT_BYTES
 from vai.domain.state import Result
 from vai.ports import ActionFailed
-
-_PREVIEW_CHARS = 2_048
 
 _EMPTY = Result()
 _encode = msgspec.json.Encoder().encode
@@ -36,24 +33,3 @@ def result_of(answer: Any) -> Result:
     if size <= INLINE_LIMIT_BYTES:
         return Result(value)
     return Result(value, True, str(uuid7()))
-
-
-def stored_event(event: e.Event) -> e.Event:
-    """The event as it is stored: a result over the limit is replaced by its preview, elements by their number."""
-    if isinstance(event, e.StepExpanded):
-        return msgspec.structs.replace(event, elements=msgspec.UNSET)
-    result = getattr(event, "result", None)
-    if isinstance(result, Result) and result.truncated:
-        return msgspec.structs.replace(event, result=preview_of(result))
-    return event
-
-
-def preview_of(result: Result) -> Result:
-    """What stands in a row in place of a result over the limit."""
-    text = _encode(result.value).decode()
-    return Result({"preview": text[:_PREVIEW_CHARS], "sizeBytes": len(text.encode())}, True, result.artifact_id)
-
-
-def artifact_of(result: Result) -> str:
-    """The whole result as JSON text."""
-    return _encode(result.value).decode()

@@ -1,8 +1,10 @@
 """The door of runs: load, decide, commit. Everyone who changes a run comes through here."""
 
+from vai.runs.changes import Hold, change_of, resolved
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, Loaded
 from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable, RunsError
+from vai.runs.previews import artifact_of, preview_of
 from vai.runs.service import Runs, StartRun
 from vai.runs.stream import Batch, EventHub, SlowListener
 
@@ -11,6 +13,7 @@ __all__ = [
     "Definitions",
     "Door",
     "EventHub",
+    "Hold",
     "IdempotencyMismatch",
     "InvalidInput",
     "KeyBusy",
@@ -21,4 +24,8 @@ __all__ = [
     "RunsError",
     "SlowListener",
     "StartRun",
+    "artifact_of",
+    "change_of",
+    "preview_of",
+    "resolved",
 ]

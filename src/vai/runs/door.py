@@ -9,10 +9,10 @@ import msgspec
 
 from vai.domain.commands import Command
 from vai.domain.decide import Transition, transition
-from vai.domain.events import Event
 from vai.domain.graph import Graph
-from vai.domain.state import Instant, RunContext, RunState, StepState, initial_state, restore_state
-from vai.ports import Clock, Conflict, Landed, LoadedRun, NewRun, RunChange, RunRecord, RunStore, StepWrite
+from vai.domain.state import RunContext, RunState, StepState, initial_state, restore_state
+from vai.ports import Clock, Landed, LoadedRun, NewRun, RunRecord, RunStore
+from vai.runs.changes import Hold, change_of
 from vai.runs.definitions import Definitions
 from vai.runs.errors import NotFound
 
@@ -80,33 +80,12 @@ class Door:
             decided = transition(loaded.state, command, now)
             if not decided.events:
                 return decided
-            change = change_of(decided, loaded.version, now)
+            # Whatever is final gives its lease back.
+            hold = Hold(None, loaded.version, decided.state.status.is_final)
+            change = change_of(decided, (), hold, now)
             if isinstance(await self._store.commit(change), Landed):
                 return decided
         raise Contended("The run is changing too quickly; try again.")
-
-
-def change_of(decided: Transition, version: int, now: Instant) -> RunChange:
-    """The rows of a transition that no engine makes: whatever is final gives its lease back."""
-    state = decided.state
-    return RunChange(
-        run_id=state.id,
-        expected_version=version,
-        state=state,
-        events=decided.events,
-        steps=step_writes(state, decided.events),
-        now=now,
-        due_at=state.due_at(),
-        release=state.status.is_final,
-    )
-
-
-def step_writes(state: RunState, events: tuple[Event, ...]) -> list[StepWrite]:
-    """A row for each step that the events touched; a retry also touches what it runs again."""
-    keys = dict.fromkeys(event.step_key for event in events if event.step_key is not None)
-    for event in events:
-        keys.update(dict.fromkeys(getattr(event, "rerun", ())))
-    return [StepWrite(state.steps[key], state.graph.steps[key].kind) for key in keys]
 
 
 def context_of(run: RunRecord, run_input: Any, payload: Any, traceparent: str | None) -> RunContext:
@@ -159,6 +138,3 @@ def state_of(stored: LoadedRun, graph: Graph) -> RunState:
             error=run.error,
         )
     )
-
-
-__all__ = ["Conflict", "Contended", "Door", "Loaded", "change_of", "state_of", "step_writes"]

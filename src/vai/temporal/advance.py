@@ -19,9 +19,8 @@ from vai.domain.decide import Transition, transition
 from vai.domain.graph import ExpressionFailed
 from vai.domain.state import Instant, Result, RunState, StepError, StepState
 from vai.domain.status import RunStatus
-from vai.execution import Hold, change_of, resolved
 from vai.ports import Clock, Conflict, Store, StoreUnavailable
-from vai.runs import Door, Loaded, NotFound
+from vai.runs import Door, Hold, Loaded, NotFound, change_of, resolved
 from vai.temporal.messages import ADVANCE, Answer, Begin, Ref, Round, report_of
 
 _log = logging.getLogger("vai.temporal")

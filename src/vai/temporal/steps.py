@@ -15,8 +15,8 @@ from vai.domain.graph import Graph, StepSpec
 from vai.domain.state import RunContext, RunState, StepState
 from vai.domain.status import StepStatus
 from vai.execution import Execution, Journal, StepContext
-from vai.execution.results import artifact_of, preview_of
 from vai.ports import ActionRunRecord, Actions, ArtifactRecord, Clock, Store, StoreUnavailable
+from vai.runs import artifact_of, preview_of
 from vai.temporal.messages import PASSED_ON, STEP, StepOrder, Told, told
 
 _log = logging.getLogger("vai.temporal")

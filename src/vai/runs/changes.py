@@ -1,4 +1,4 @@
-"""What a transition of a driven run writes: its rows, and its events with large results put aside."""
+"""What a transition writes, whoever makes it: the run's rows, and its events with large results put aside."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vai.domain import events as e
 from vai.domain.decide import Transition
 from vai.domain.graph import ExpressionFailed
 from vai.domain.state import Instant, RunState
-from vai.execution.results import artifact_of, preview_of, stored_event
 from vai.ports import RunChange, StepWrite
+from vai.runs.previews import artifact_of, preview_of, stored_event
 
 
 class Hold(NamedTuple):
-    """What guards a driver's change: the engine that holds the run (None: nobody does), the run's version it knows,
-    and whether it lets the run go."""
+    """What guards a change: the engine that holds the run (None: whoever does), the run's version that is known,
+    and whether the run is let go."""
 
     owner: str | None
     version: int
@@ -27,7 +27,7 @@ class Hold(NamedTuple):
 
 
 def change_of(decided: Transition, lines: Sequence[e.Event], hold: Hold, now: Instant) -> RunChange:
-    """The change that a transition is; what the run's actions told meanwhile goes before its events."""
+    """The change that a transition is; the `lines` that the run's actions told meanwhile go before its events."""
     state = decided.state
     return RunChange(
         run_id=state.id,
@@ -53,6 +53,9 @@ def resolved(state: RunState, key: str) -> Any:
 def _step_writes(decided: Transition, kept: frozenset[str]) -> list[StepWrite]:
     state = decided.state
     keys = dict.fromkeys(event.step_key for event in decided.events if event.step_key is not None)
+    for event in decided.events:
+        if isinstance(event, e.RunRetried):
+            keys.update(dict.fromkeys(event.rerun))
     started = {event.key for event in decided.events if isinstance(event, e.StepStarted)}
     return [_step_write(state, key, key in started, kept) for key in keys]
 
