@@ -10,13 +10,14 @@ from vai.actions.file_locks import FileLocks
 from vai.actions.functions import BadFunction, FunctionAction, Runners
 from vai.actions.http_request import HttpRequest
 from vai.actions.loading import BadActions, marked_functions, place_of
+from vai.actions.notify import Notify
 from vai.actions.process import Processes
 from vai.actions.threads import Threads
 from vai.actions.wait import Wait
 from vai.ports import Action, Actions
 
 # What the engine does itself, or what is to come: a user's function must not take these names.
-RESERVED = frozenset({"approval_gate", "call_agent", "call_automation", "file_sync", "notify"})
+RESERVED = frozenset({"approval_gate", "call_agent", "call_automation", "file_sync"})
 MAX_THREADS = 32
 
 
@@ -59,6 +60,7 @@ def registry(
         HttpRequest(traces=traces),
         DltExtract(processes, locks, folder),
         DuckdbTransform(processes, locks, folder),
+        Notify(processes),
     ]
     taken = {action.kind: "a built-in kind" for action in built_in}
     taken |= dict.fromkeys(RESERVED, "a built-in kind")
