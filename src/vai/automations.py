@@ -71,13 +71,13 @@ class Automations:
         self._definitions = definitions
         self._clock = clock
 
-    def validate(self, config: Any) -> Definition:
+    async def validate(self, config: Any) -> Definition:
         """A dry check. Raises InvalidDefinition with every fault."""
-        return self._definitions.parse(config)
+        return await self._definitions.parse(config)
 
     async def create(self, who: Principal, new: NewAutomation) -> AutomationView:
         """Define an automation; its first version is a draft. Raises InvalidDefinition, NameTaken."""
-        self._definitions.parse(new.config)
+        await self._definitions.parse(new.config)
         await self._refuse_taken_name(who, new.name)
         now = self._clock()
         record = AutomationRecord(
@@ -139,7 +139,7 @@ class Automations:
         if patch.config is msgspec.UNSET:
             await self._rename(changed)
         else:
-            self._definitions.parse(patch.config)
+            await self._definitions.parse(patch.config)
             await self._save_draft(changed, patch.config)
         return await self.get(who, automation_id)
 
@@ -205,7 +205,7 @@ class Automations:
         if config is msgspec.UNSET:
             source = next((v for v in versions if v.status == "active"), versions[0])
             config = source.config
-        self._definitions.parse(config)
+        await self._definitions.parse(config)
         draft = self._version(record, versions[0].number + 1, config)
         await self._save(record, [draft])
         return draft
@@ -219,7 +219,7 @@ class Automations:
         chosen = await self.version(who, automation_id, number)
         if chosen.status == "active":
             return chosen
-        self._definitions.parse(chosen.config)
+        await self._definitions.parse(chosen.config)
         now = self._clock()
         changed = [
             msgspec.structs.replace(v, status="archived", updated_at=now)

@@ -69,6 +69,7 @@ class Door:
         stored = await self._store.load(run_id)
         if stored is None:
             raise NotFound(f"There is no run {run_id}.")
+        await self._definitions.prepare(stored.run.automation_version_id, stored.config)
         graph = self._definitions.graph(stored.run.automation_version_id, stored.config)
         return Loaded(state_of(stored, graph), stored.run, stored.run.version, stored.lease_owner)
 

@@ -114,6 +114,7 @@ class Runs:
 
     async def _begin(self, who: Principal, request: StartRun, digest: str) -> Created:
         automation, version = await self._startable(who, request)
+        await self._definitions.prepare(version.id, version.config)
         definition = self._definitions.stored(version.id, version.config)
         if is_large(request.input):
             # The process goes on with everything else meanwhile.
@@ -263,7 +264,9 @@ class Runs:
         if attempt is not None and not 1 <= attempt <= run.attempt:
             raise NotFound(f"Run {run_id} has no attempt {attempt}; it has {run.attempt}.")
         version = await self._store.version(run.automation_version_id)
-        graph = self._definitions.graph(run.automation_version_id, version.config if version else {})
+        config = version.config if version else {}
+        await self._definitions.prepare(run.automation_version_id, config)
+        graph = self._definitions.graph(run.automation_version_id, config)
         rows = await self._store.steps(who.tenant_id, run_id, attempt)
         graph, states = with_rows(graph, [row.state for row in rows])
         progress = {row.state.key: row.progress for row in rows if states.get(row.state.key) is row.state}

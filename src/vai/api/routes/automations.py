@@ -83,7 +83,7 @@ async def validate_automation(request: Request, who: Caller) -> Response:
     """Look at a config without keeping it: its steps with everything filled in, or every fault."""
     asked = await read(request, models.ValidateRequest)
     try:
-        definition = doors_of(request).automations.validate(asked.config)
+        definition = await doors_of(request).automations.validate(asked.config)
     except InvalidDefinition as invalid:
         faults = items_of(below(("body", "config"), invalid.faults))
         return present.answer({"valid": False, "steps": [], "faults": faults, "notes": []})
