@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from tests.api.site import serving, step
 from tests.operations.collector import Spans, attributes, collector
+from tests.operations.test_backup import finish_run
+from tests.serving import Server
 from vai.domain.ids import is_traceparent, step_span_id, step_traceparent
 from vai.settings import Settings
 from vai.wiring import running
@@ -192,6 +195,24 @@ async def test_a_collector_that_is_not_there_is_told_once(
     told = [record.message for record in caplog.records if record.name == "vai.traces"]
     assert len(told) == 1
     assert "cannot be sent" in told[0]
+
+
+@pytest.mark.process
+def test_a_process_ends_without_a_collector_that_keeps_silent(tmp_path: Path) -> None:
+    """It is not waited for until its time is up, and that traces are lost is told."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "3600"}
+        server = Server(tmp_path / "data", environment=environment)
+        server.start()
+        try:
+            finish_run(server)
+            assert server.stop() == 0  # within a minute, or it fails
+        finally:
+            server.kill()
+    assert server.log.read_text().count("Traces are lost") == 1
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Protocol
+from threading import Thread
+from typing import Protocol, TypeVar
 
 from vai.domain.status import RunStatus
 from vai.ports import RunStore, StoredEvent, StoreUnavailable
 from vai.runs import Door, NotFound
 from vai.telemetry.spans import FINAL, Span, is_sampled, spans_of
 
+T = TypeVar("T")
+
 _log = logging.getLogger("vai.traces")
 
 _MOST_WAITING = 10_000  # runs whose traces are to be sent; more are dropped
 _RUNS_AT_ONCE = 50
 _LAST_SECONDS = 5.0  # what is left is given at the end of the process
+_CLOSE_SECONDS = 1.0
 _PAGE = 1_000
 
 
@@ -52,15 +57,20 @@ class Traces:
         self._task = asyncio.get_running_loop().create_task(self._keep_sending(), name="vai-traces")
 
     async def stop(self) -> None:
-        """Send what waits, for some seconds, and end."""
+        """Send what waits, for some seconds unless it is known that the collector does not take it, and end."""
         if self._task is None:
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_SECONDS):
-                await self._ended.join()
+        if not self._is_failing:
+            try:
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await self._ended.join()
+            except TimeoutError:
+                _log.warning("Traces are lost: the process ends, and the collector has not taken them.")
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.to_thread(self._sink.close)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await _aside(self._sink.close)
 
     def on_commit(self, run_id: str, status: RunStatus | None, events: Sequence[StoredEvent]) -> None:
         """Note a run that this process ended."""
@@ -91,7 +101,7 @@ class Traces:
                 spans += await self._spans(run_id, attempt)
         if not spans:
             return
-        if not await asyncio.to_thread(self._sink.send, spans):
+        if not await _aside(lambda: self._sink.send(spans)):
             self._trouble("the collector does not take them")
         elif self._is_failing:
             self._is_failing = False
@@ -112,3 +122,19 @@ class Traces:
         if not self._is_failing:
             self._is_failing = True
             _log.warning("Traces cannot be sent, and are dropped until they can: %s.", reason)
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """The answer of blocking work, done in a thread that the end of the process does not wait for, as it would for
+    one of a pool: a collector may keep silent for long."""
+    answer: Future[T] = Future()
+    answer.set_running_or_notify_cancel()
+
+    def do() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=do, name="vai-traces", daemon=True).start()
+    return await asyncio.wrap_future(answer)
