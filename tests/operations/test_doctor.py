@@ -1,11 +1,14 @@
 """What `vai doctor` finds, what it says to do, and its exit code."""
 
+import contextlib
 import json
 import re
 import sqlite3
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psycopg
@@ -112,6 +115,81 @@ def test_a_key_that_others_may_read(tmp_path: Path) -> None:
     told = found(tmp_path)["admin key"]
     assert (told.level, told.advice) == ("wrong", f"chmod 600 {key}")
     assert "secret" not in repr(told)
+
+
+def test_an_empty_key_and_a_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "admin.key").touch(0o600)
+    assert (found(tmp_path)["admin key"].level, found(tmp_path)["admin key"].advice[:9]) == ("wrong", "Remove it")
+    (tmp_path / "data" / "admin.key").unlink()
+    (tmp_path / "data").rmdir()
+    (tmp_path / "data").touch()
+    assert (found(tmp_path)["data folder"].level, "--data-dir" in found(tmp_path)["data folder"].advice) == (
+        "wrong",
+        True,
+    )
+
+
+@pytest.mark.process
+def test_a_key_that_the_server_does_not_accept(tmp_path: Path) -> None:
+    with at_work(tmp_path, f"sqlite:///{tmp_path}/data/vai.db"):
+        key = tmp_path / "data" / "admin.key"
+        key.write_text("vai_key_of_another_server")
+        told = [finding for finding in examine(Settings(data_dir=tmp_path / "data")) if finding.check == "admin key"]
+    assert [finding.level for finding in told] == ["ok", "wrong"]
+    assert "does not accept" in told[1].found
+    assert "of_another_server" not in repr(told)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"url": "http://[::1"}', '{"url": "ftp://x"}', '{"url": 3}', '{"url": "nowhere"}']
+)
+def test_an_address_that_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "server.json").write_text(content)
+    told = found(tmp_path)["server"]
+    assert (told.level, "server.json" in told.advice) == ("wrong", True)
+
+
+def test_another_program_that_answers_in_the_place_of_the_server(tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
+        thread = Thread(target=other.serve_forever)
+        thread.start()
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "server.json").write_text(json.dumps({"url": f"http://127.0.0.1:{other.server_port}"}))
+        told = found(tmp_path)["server"]
+        other.shutdown()
+        thread.join()
+    assert (told.level, "as vai does" in told.found) == ("wrong", True)
+
+
+def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "vai.db", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE theirs (id TEXT)")
+    before = (tmp_path / "data" / "vai.db").read_bytes()
+    assert found(tmp_path)["database"].level == "note"
+    assert (tmp_path / "data" / "vai.db").read_bytes() == before
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["vai.db"]
+
+
+def test_extras_that_the_settings_ask_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vai.wiring.doctor.find_spec", lambda module: None)
+    assert found(tmp_path)["extras"].level == "ok"
+    told = found(tmp_path, dag_engine="temporal", temporal_address="127.0.0.1:1")["extras"]
+    assert (told.level, "vai-engine[temporal]" in told.advice) == ("wrong", True)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    told = found(tmp_path)["extras"]
+    assert (told.level, "vai-engine[otel]" in told.advice) == ("note", True)
 
 
 def test_a_temporal_server_that_is_not_there(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def inspect(
     if isinstance(database, SqliteDatabase) and not database.path.exists():
         raise StoreUnavailable(f"There is no database {database.path} yet. A server makes it at its first start.")
     try:
-        with closing(database.connect()) as connection:
+        with closing(database.look() if isinstance(database, SqliteDatabase) else database.connect()) as connection:
             return _look(database, connection, clock, orchestrators)
     except StoreUnavailable:
         raise

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from sqlalchemy import BigInteger, bindparam
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -77,6 +77,12 @@ class SqliteDatabase(Database):
             connection.close()
             raise
         return connection
+
+    def look(self) -> sqlite3.Connection:
+        """A connection that changes nothing, not even the file's settings. Raises the driver's errors."""
+        # Not read-only: a database that was shut down cleanly has no shared memory yet, which reading makes.
+        uri = f"file:{quote(str(self.path.absolute()))}?mode=rw"
+        return sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None)
 
     def prepare(self) -> None:
         """See `Database.prepare`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import stat
@@ -19,6 +20,7 @@ from vai.settings import Settings
 from vai.storage import open_database
 from vai.storage.inspection import Inspection, inspect
 from vai.storage.migrate import KNOWN
+from vai.telemetry import are_wanted
 from vai.wiring.dag import served_here
 from vai.wiring.system import clock
 
@@ -51,7 +53,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", NOTE if is_new else WRONG, str(reason), advice)
     else:
         yield from _database(settings, inspection)
-    yield _extras()
+    yield _extras(settings)
     if settings.dag_engine == "temporal":
         yield _temporal(settings)
     yield from _server(settings)
@@ -62,6 +64,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _data_folder(settings: Settings) -> Iterator[Finding]:
     folder, key = settings.data_dir, settings.data_dir / "admin.key"
+    if folder.exists() and not folder.is_dir():
+        yield Finding("data folder", WRONG, f"{folder} is not a folder.", "Name another one with --data-dir.")
+        return
     if not folder.is_dir():
         yield Finding("data folder", NOTE, f"{folder} is not there.", "Name it with --data-dir, or start a server.")
         return
@@ -72,6 +77,8 @@ def _data_folder(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "admin key", WRONG, f"{key} is not a file.", "Move it away; the next start of a server makes one."
         )
+    elif key.stat().st_size == 0:
+        yield Finding("admin key", WRONG, f"{key} is empty.", "Remove it; the next start of a server makes a new one.")
     elif stat.S_IMODE(key.stat().st_mode) & 0o077:
         yield Finding("admin key", WRONG, f"Others than its owner may read {key}.", f"chmod 600 {key}")
     else:
@@ -91,10 +98,14 @@ def _disk(settings: Settings) -> Finding:
     return Finding("disk", OK, found)
 
 
-def _extras() -> Finding:
+def _extras(settings: Settings) -> Finding:
     has = [name for name, modules in _EXTRAS.items() if all(_is_installed(module) for module in modules)]
     lacks = [name for name in _EXTRAS if name not in has]
     found = f"Installed: {', '.join(has) or 'none'}; not installed: {', '.join(lacks) or 'none'}."
+    if "temporal" in lacks and settings.dag_engine == "temporal":
+        return Finding("extras", WRONG, found, "VAI_DAG_ENGINE=temporal needs: pip install 'vai-engine[temporal]'")
+    if "otel" in lacks and are_wanted(os.environ):
+        return Finding("extras", NOTE, found, "No traces are sent without: pip install 'vai-engine[otel]'")
     return Finding("extras", OK, found)
 
 
@@ -216,14 +227,29 @@ def _server(settings: Settings) -> Iterator[Finding]:
     try:
         answer = httpx.get(f"{url}/health", params={"deep": True}, timeout=_ASK_SECONDS, trust_env=False)
         found = answer.json()
-    except (httpx.HTTPError, ValueError) as error:
+        if not isinstance(found, dict) or "status" not in found:
+            raise ValueError("it is something else that answers")
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         advice = f"If it does not run any more, remove {told}; else look at its log."
-        yield Finding("server", WRONG, f"{url} does not answer: {type(error).__name__}.", advice)
+        yield Finding("server", WRONG, f"{url} does not answer as vai does: {type(error).__name__}.", advice)
         return
+    if not _accepts_key(settings, url):
+        advice = "Start the server again, which lets it in; if it was revoked, remove the file first."
+        yield Finding("admin key", WRONG, f"{url} does not accept {settings.data_dir / 'admin.key'}.", advice)
     bad = ", ".join(_part(name, part) for name, part in found.items() if _is_bad(part))
     level = {"ok": OK, "degraded": NOTE}.get(found.get("status", ""), WRONG)
     text = f"{url} is {found.get('status')}{': ' + bad if bad else ''}."
     yield Finding("server", level, text, "" if level == OK else f"GET {url}/health?deep=true tells more.")
+
+
+def _accepts_key(settings: Settings, url: str) -> bool:
+    """False when the server refuses the data folder's key, with which the command line would come."""
+    try:
+        headers = {"X-API-Key": (settings.data_dir / "admin.key").read_text().strip()}
+        answer = httpx.get(f"{url}/api/v1/auth/me", headers=headers, timeout=_ASK_SECONDS, trust_env=False)
+    except (OSError, ValueError, httpx.HTTPError):
+        return True  # cannot tell; a missing file, and a server that does not answer, are told of elsewhere
+    return answer.status_code != 401
 
 
 def _is_bad(part: Any) -> bool:
