@@ -39,6 +39,7 @@ class Settings:
     port: int = 8000
     data_dir: Path = Path(".vai")
     database_url: str | None = None  # None: SQLite in the data folder
+    secret_key: str | None = field(default=None, repr=False)  # None: the file secret.key in the data folder
     actions: tuple[str, ...] = ()
     engine: bool = True  # False: this process serves the API alone
     lease_seconds: float = 15.0

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from vai.ports import Connection, Ref, find_connection
+
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -31,6 +33,7 @@ class Context:
         self.try_number = 1
         self.idempotency_key = f"{self.run_id}:{self.step_key}:1"
         self.traceparent = TRACEPARENT
+        self.connections = names.get("connections", ())
         self.grace_seconds = grace_seconds
         self.told: list[dict[str, Any]] = []
         self.records = Records()
@@ -49,6 +52,9 @@ class Context:
     def everything(self) -> str:
         """All that it was told, as text: to look for secrets in."""
         return repr((self.told, self.logs))
+
+    def connection(self, ref: Ref) -> Connection:
+        return find_connection(self.connections, ref)
 
     def progress(self, **fields: Any) -> None:
         with self._lock:

@@ -1,9 +1,11 @@
 """Actions that tests hold by the hand: gates to open, failures to mend."""
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from vai import Context, action
 from vai.ports import ActionFailed
@@ -59,3 +61,13 @@ async def say(context: Context, lines: int) -> None:
 async def large(size: int) -> dict[str, str]:
     """Answers a text of so many characters."""
     return {"text": "x" * size}
+
+
+@action
+def leak(context: Context, connection_ref: str) -> dict[str, Any]:
+    """Says its secret in every way that there is."""
+    secret = context.connection(connection_ref).credentials["token"]
+    coded = base64.b64encode(secret.encode()).decode()
+    context.logger.info("the token is %s", secret)
+    context.progress(url=f"https://x/?token={quote(secret)}", coded=coded)
+    return {"echo": f"<{secret}>", secret: [coded, quote_plus(secret)]}

@@ -31,7 +31,12 @@ OPERATIONS = [
     ("GET", "/action-runs/{action_run_id}"),
     ("GET", "/artifacts/{artifact_id}"),
     ("GET", "/artifacts/{artifact_id}/content"),
+    ("GET", "/connections/{connection_id}"),
+    ("PATCH", "/connections/{connection_id}"),
+    ("DELETE", "/connections/{connection_id}"),
+    ("POST", "/connections/{connection_id}/verify"),
 ]
+NAMED = ("run_id", "automation_id", "action_run_id", "artifact_id", "connection_id")
 LISTS = ["/automation-runs", "/automations", "/action-runs"]
 
 
@@ -41,7 +46,10 @@ async def theirs(them: Organization) -> dict[str, Any]:
     run = await them.finished(step("a", "large", size=70_000), step("b", "broken", name="theirs"))
     steps = (await them.get(f"/automation-runs/{run['id']}/steps")).json()["steps"]
     assert run["status"] == "failed"
+    new = {"name": "c", "provider": "http", "slug": f"c{run['id']}"}
+    connection = (await them.post("/connections", json=new)).json()
     return {
+        "connection_id": connection["id"],
         "run_id": run["id"],
         "automation_id": run["automationId"],
         "number": 1,
@@ -72,7 +80,13 @@ def telling(problem: dict[str, Any], ids: dict[str, Any]) -> str:
 
 
 async def everything(them: Organization, theirs: dict[str, Any]) -> list[Any]:
-    paths = ["/automation-runs/{run_id}", "/automations/{automation_id}", "/automations/{automation_id}/versions"]
+    paths = [
+        "/connections/{connection_id}",
+        "/automation-runs/{run_id}",
+        "/automations/{automation_id}",
+        "/automations/{automation_id}/versions",
+    ]
+    paths.append("/connections/{connection_id}")
     return [(await them.get(path.format(**theirs))).json() for path in paths]
 
 
@@ -118,7 +132,10 @@ async def test_every_operation_but_health_and_signing_in_needs_a_credential(site
     async with site.client() as client:
         for path, operations in paths.items():
             for method in operations:
-                ids = {name: str(uuid4()) for name in ("run_id", "automation_id", "action_run_id", "artifact_id")}
+                ids = {
+                    name: str(uuid4())
+                    for name in ("run_id", "automation_id", "action_run_id", "artifact_id", "connection_id")
+                }
                 url = site.url + path.format(**ids, **number, kind="echo")
                 if (await client.request(method.upper(), url)).status_code != 401:
                     open_ones.add((method.upper(), path))

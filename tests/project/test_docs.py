@@ -50,6 +50,7 @@ def table_of(page: str, head: str) -> str:
 DEFAULTS_IN_WORDS = {
     "database_url": "SQLite in the data folder",
     "actions": "none",
+    "secret_key": "none",
     "engine": "`true`",
     "temporal_tls": "`false`",
     "temporal_worker": "`false`",
@@ -272,7 +273,9 @@ WITH_DEFINITIONS = [page for page in PAGES if blocks(page.read_text(encoding="ut
 
 def test_the_pages_that_show_definitions_are_found() -> None:
     names = {str(page.relative_to(ROOT)) for page in WITH_DEFINITIONS}
-    assert names == {"README.md", "docs/actions.md", "docs/definitions.md", "docs/start.md"}
+    assert names == {
+        *("README.md", "docs/actions.md", "docs/connections.md", "docs/definitions.md", "docs/start.md"),
+    }
 
 
 @pytest.mark.parametrize("page", WITH_DEFINITIONS, ids=lambda page: page.name)

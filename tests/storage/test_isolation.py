@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 
 from tests.storage.samples import (
     NOW,
@@ -17,10 +18,11 @@ from tests.storage.samples import (
     version,
 )
 from vai.domain.state import Result
-from vai.ports import ActionRunFilter, ApiKeyRecord, Page, RunFilter
+from vai.ports import ActionRunFilter, ApiKeyRecord, ConnectionRecord, DataKeyRecord, Page, RunFilter
 from vai.storage.store import SqlStore
 
-ARTIFACT, ACTION_RUN, RUN, KEY = (new_id() for _ in range(4))
+ARTIFACT, ACTION_RUN, RUN, KEY, CONNECTION = (new_id() for _ in range(5))
+THEIRS = ConnectionRecord(CONNECTION, "", "CRM", "crm", "http", {}, "sealed", ["token"], "active", None, None, NOW, NOW)
 EMPTY = Page([], 0)
 
 Read = Callable[[SqlStore, Tenant, str], Awaitable[object]]
@@ -40,6 +42,13 @@ READS: dict[str, tuple[Read, object]] = {
     "versions": (lambda s, t, me: s.versions(me, t.automation_id), []),
     "summaries": (lambda s, t, me: s.version_summaries(me, [t.automation_id]), {}),
     "latest runs": (lambda s, t, me: s.latest_runs(me, [t.automation_id]), {}),
+    "connection": (lambda s, t, me: s.connection(me, CONNECTION), None),
+    "connections": (lambda s, t, me: s.connections(me, 10, 0), EMPTY),
+    "connections by slug": (lambda s, t, me: s.connections_named(me, "slug", "crm"), []),
+    "connections by provider": (lambda s, t, me: s.connections_named(me, "provider", "http"), []),
+    "update connection": (lambda s, t, me: s.update_connection(replace(THEIRS, tenant_id=me), NOW), False),
+    "delete connection": (lambda s, t, me: s.delete_connection(me, CONNECTION), False),
+    "data key": (lambda s, t, me: s.data_key(me), None),
     "api keys": (lambda s, t, me: s.api_keys(me), []),
     "revoke key": (lambda s, t, me: s.revoke_api_key(me, KEY, NOW), False),
 }
@@ -53,6 +62,8 @@ async def owner(store: SqlStore, tenant: Tenant) -> Tenant:
     await land(store, change(run, steps=[step(action_run_id=ACTION_RUN, result=preview, artifact="[]")]))
     key = ApiKeyRecord(KEY, tenant.id, "ci", "vai_", "hash", "admin", "api_key", None, None, NOW, None, None)
     await store.create_api_key(key)
+    await store.create_connection(replace(THEIRS, tenant_id=tenant.id))
+    await store.create_data_key(DataKeyRecord(tenant.id, "master", "sealed", NOW))
     return tenant
 
 

@@ -6,8 +6,9 @@ if TYPE_CHECKING:
     from vai.actions._registry import registry
     from vai.actions.loading import BadActions
     from vai.actions.masking import masked
+    from vai.actions.verifying import try_connection
 
-__all__ = ["BadActions", "masked", "registry"]
+__all__ = ["BadActions", "masked", "registry", "try_connection"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,6 +21,10 @@ def __getattr__(name: str) -> Any:
         from vai.actions.loading import BadActions  # noqa: PLC0415
 
         return BadActions
+    if name == "try_connection":
+        from vai.actions.verifying import try_connection  # noqa: PLC0415
+
+        return try_connection
     if name == "masked":
         from vai.actions.masking import masked  # noqa: PLC0415
 

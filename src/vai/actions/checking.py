@@ -2,9 +2,9 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from vai.ports import ActionFailed, Fault
@@ -23,6 +23,33 @@ class Definition(BaseModel):
         validate_by_name=False,
         validate_by_alias=True,
     )
+
+
+class ById(Definition):
+    """A connection by its id."""
+
+    id: str = Field(min_length=1)
+
+
+class BySlug(Definition):
+    """A connection by its slug."""
+
+    slug: str = Field(min_length=1)
+
+
+class ByProvider(Definition):
+    """The one connection of a provider."""
+
+    provider: str = Field(min_length=1)
+
+
+ConnectionRef = Annotated[str, Field(min_length=1)] | ById | BySlug | ByProvider
+"""How a definition names a connection: its id, slug or provider."""
+
+
+def ref_of(ref: Any) -> Any:
+    """A `ConnectionRef` as the context takes it."""
+    return ref.model_dump() if isinstance(ref, BaseModel) else ref
 
 
 class Model:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vai.actions.messages import Message, Progress, Request
+from vai.ports import Connection, Ref, find_connection
 
 
 class ChildContext:
@@ -21,11 +22,16 @@ class ChildContext:
         self.idempotency_key = request.idempotency_key
         self.grace_seconds = request.grace_seconds
         self.traceparent = request.traceparent
+        self.connections = [(ref, Connection(**fields)) for ref, fields in request.connections]
         self.logger = logger
         self.send = send
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
+
+    def connection(self, ref: Ref) -> Connection:
+        """The connection of this ref."""
+        return find_connection(self.connections, ref)
 
     def progress(self, **fields: Any) -> None:
         """Tell how far it is."""

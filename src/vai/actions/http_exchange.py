@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from vai.actions.checking import ref_of
 from vai.actions.http_request import HttpDefinition
+from vai.actions.http_sign_in import full_url, sign_in
 from vai.ports import ActionContext, ActionFailed
 
 PREVIEW_CHARACTERS = 500
@@ -74,7 +76,12 @@ class Exchange:
 
 
 def _request(definition: HttpDefinition, context: ActionContext) -> httpx.Request:
+    ref = ref_of(definition.connection_ref)
+    connection = None if ref is None else context.connection(ref)
+    address = full_url(definition.url, connection)
     headers = httpx.Headers(definition.headers)
+    if connection is not None:
+        headers.update(sign_in(connection))
     content = None
     if definition.json_ is not None:
         content = msgspec.json.encode(definition.json_)
@@ -85,7 +92,7 @@ def _request(definition: HttpDefinition, context: ActionContext) -> httpx.Reques
     if definition.method not in SAFE_METHODS:
         headers.setdefault("Idempotency-Key", context.idempotency_key)
     headers.setdefault("User-Agent", "vai")
-    url = httpx.URL(definition.url)
+    url = httpx.URL(address)
     if query := {name: value for name, value in definition.query.items() if value is not None}:
         url = url.copy_merge_params(query)
     return httpx.Request(definition.method, url, headers=headers, content=content)

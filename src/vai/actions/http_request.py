@@ -4,9 +4,9 @@ import importlib
 from typing import Annotated, Any, Literal
 
 import anyio.to_thread
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from vai.actions.checking import Definition
+from vai.actions.checking import ConnectionRef, Definition
 from vai.actions.kind import Kind
 from vai.actions.stopping import stop_on_cancel
 from vai.ports import ActionContext
@@ -18,8 +18,9 @@ Scalar = str | int | float | bool
 class HttpDefinition(Definition):
     """One request, and what counts as a good answer."""
 
+    connection_ref: ConnectionRef | None = Field(None, description="The connection to sign in with")
     method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    url: str = Field(min_length=1)
+    url: str = Field("", validate_default=True, description="With a connection's baseUrl: what comes behind it")
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, Scalar | list[Scalar] | None] = Field(default_factory=dict)
     json_: Any = Field(None, alias="json", description="Sent as JSON")
@@ -38,10 +39,17 @@ class HttpDefinition(Definition):
 
     @field_validator("url")
     @classmethod
-    def _absolute(cls, url: str) -> str:
-        if not url.lower().startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
+    def _absolute(cls, url: str, info: ValidationInfo) -> str:
+        if info.data.get("connection_ref") is None and not url.lower().startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://" if url else "is required")
         return url
+
+    @field_validator("follow_redirects")
+    @classmethod
+    def _stays(cls, follow: bool, info: ValidationInfo) -> bool:
+        if follow and info.data.get("connection_ref") is not None:
+            raise ValueError("with a connectionRef it would send the credentials to other servers")
+        return follow
 
     @model_validator(mode="before")
     @classmethod

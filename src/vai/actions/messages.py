@@ -20,6 +20,7 @@ class Request(msgspec.Struct, frozen=True):
     idempotency_key: str
     grace_seconds: float
     traceparent: str = ""
+    connections: list[tuple[Any, dict[str, Any]]] = []  # each ref of the definition, and its connection's fields
 
 
 class _Said(msgspec.Struct, frozen=True, tag_field="is", tag=str.lower):

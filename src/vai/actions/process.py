@@ -15,7 +15,7 @@ from vai.actions.masking import masked
 from vai.actions.messages import Done, Failed, Log, Message, Progress, Request, Stopped
 from vai.actions.secrets import scrubber
 from vai.actions.stopping import stop_on_cancel
-from vai.ports import ActionContext, ActionFailed, ActionStopped, Branch, Sleep
+from vai.ports import ActionContext, ActionFailed, ActionStopped, Branch, Connection, Sleep
 
 REAP_SECONDS = 5.0
 
@@ -164,7 +164,12 @@ def process_request(work: Work, context: ActionContext, grace_seconds: float) ->
         idempotency_key=context.idempotency_key,
         grace_seconds=grace_seconds,
         traceparent=context.traceparent,
+        connections=[(ref, _fields(connection)) for ref, connection in context.connections],
     )
+
+
+def _fields(connection: Connection) -> dict[str, Any]:
+    return {name: getattr(connection, name) for name in Connection.__slots__}
 
 
 def _died(returncode: int | None, lines: Iterable[str]) -> ActionFailed:

@@ -15,6 +15,7 @@ from vai.api.routes import (
     artifacts,
     automation_runs,
     automations,
+    connections,
     events,
     health,
     kinds,
@@ -25,7 +26,10 @@ from vai.api.routes import (
 )
 from vai.api.stream import Streams
 
-_NOUNS = (automation_runs, runs, events, automations, versions, action_runs, artifacts, kinds, session, health)
+_NOUNS = (
+    *(automation_runs, runs, events, automations, versions, action_runs, artifacts),
+    *(connections, kinds, session, health),
+)
 _DESCRIPTION = "Automation runs: define automations, run them durably, watch, cancel and retry them."
 
 

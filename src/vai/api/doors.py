@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 
 from vai.access import Access
 from vai.automations import Automations
+from vai.connections import Connections
 from vai.ports import Actions, Clock
 from vai.runs import Runs
 
@@ -36,6 +37,7 @@ class Doors:
     runs: Runs
     automations: Automations
     access: Access
+    connections: Connections
     actions: Actions
     health: Health
     clock: Clock

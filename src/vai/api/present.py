@@ -13,7 +13,7 @@ from vai.domain.ids import idempotency_key
 from vai.domain.retry import PlannedAction, PlannedStep
 from vai.domain.state import Instant, StepState
 from vai.domain.status import RetryMode, StepStatus
-from vai.ports import Action, ActionRunRecord, ArtifactRecord, Page, RunRecord, VersionRecord
+from vai.ports import Action, ActionRunRecord, ArtifactRecord, ConnectionRecord, Page, RunRecord, VersionRecord
 from vai.runs.service import RunSteps, StepView
 
 encode = msgspec.json.Encoder().encode
@@ -297,3 +297,32 @@ def artifact(record: ArtifactRecord) -> dict[str, Any]:
         "actionRunId": record.action_run_id,
         "createdAt": rfc3339(record.created_at),
     }
+
+
+# --- connections -------------------------------------------------------------------------------------------
+
+
+def connection(record: ConnectionRecord) -> dict[str, Any]:
+    """A connection; of its credentials only the names of their fields."""
+    return {
+        "id": record.id,
+        "tenantId": record.tenant_id,
+        "name": record.name,
+        "slug": record.slug,
+        "provider": record.provider,
+        "config": record.config,
+        "hasCredentials": record.credentials is not None,
+        "credentialFields": record.credential_fields,
+        "status": record.status,
+        "verificationError": record.verification_error,
+        "lastVerifiedAt": _time(record.last_verified_at),
+        "createdAt": rfc3339(record.created_at),
+        "updatedAt": rfc3339(record.updated_at),
+    }
+
+
+def connection_page(page: Page, limit: int, offset: int) -> dict[str, Any]:
+    """A page of connections."""
+    shown = [connection(record) for record in page.items]
+    has_next = offset + len(shown) < page.total and bool(shown)
+    return {"connections": shown, "hasNext": has_next, "limit": limit, "offset": offset, "total": page.total}

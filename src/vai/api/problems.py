@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from vai.access import Unauthenticated
 from vai.automations import HasLiveRuns, NameTaken, VersionConflict
+from vai.connections import BadMasterKey, ConnectionChanged, KeyLost, SlugTaken
 from vai.definition import InvalidDefinition
 from vai.domain.refusals import Refusal, StepKeyNotAllowed, UnknownStep
 from vai.ports import Fault, StoreUnavailable
@@ -94,6 +95,8 @@ _CONFLICTS: dict[type[Exception], str] = {
     NameTaken: "name-taken",
     HasLiveRuns: "has-live-runs",
     VersionConflict: "version-conflict",
+    SlugTaken: "slug-taken",
+    ConnectionChanged: "connection-changed",
 }
 
 
@@ -110,6 +113,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, StoreUnavailable):
         detail = "The database cannot be reached just now; nothing of the request was kept. Try again shortly."
         return Problem(503, "store-unavailable", detail, headers={"Retry-After": "5"})
+    if isinstance(error, KeyLost | BadMasterKey):
+        return Problem(503, "key-lost", str(error))
     if isinstance(error, KeyBusy):
         return Problem(409, "key-busy", str(error), more={"runId": error.run_id})
     if isinstance(error, Contended):
@@ -163,7 +168,8 @@ async def _on_step_key(_: Request, error: Exception) -> Response:
 
 def install(app: FastAPI) -> None:
     """Answer the doors' and the framework's exceptions."""
-    for cls in (Problem, NotFound, Unauthenticated, Refusal, StoreUnavailable, Contended, KeyBusy, *_CONFLICTS):
+    own = (Problem, NotFound, Unauthenticated, Refusal, StoreUnavailable, Contended, KeyBusy, KeyLost, BadMasterKey)
+    for cls in (*own, *_CONFLICTS):
         app.add_exception_handler(cls, _on_problem)
     for cls in (UnknownStep, StepKeyNotAllowed):
         app.add_exception_handler(cls, _on_step_key)

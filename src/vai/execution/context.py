@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from vai.domain.graph import StepSpec
 from vai.domain.ids import idempotency_key, step_traceparent
 from vai.domain.state import RunState
 from vai.execution.journal import Journal, StepLogHandler
+from vai.ports import Connection, Ref, find_connection
 
 
 class StepContext:
@@ -36,6 +37,15 @@ class StepContext:
         self._lock = threading.Lock()
         self._stop_requested = False
         self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def connections(self) -> Sequence[tuple[Ref, Connection]]:
+        """None: the definition names none."""
+        return ()
+
+    def connection(self, ref: Ref) -> Connection:
+        """There is none to be had."""
+        return find_connection((), ref)
 
     @cached_property
     def logger(self) -> logging.Logger:

@@ -1,6 +1,7 @@
 """The protocols between the rooms, and the values that cross them: who implements one knows nothing of who calls."""
 
 from vai.ports.actions import (
+    REF_FIELDS,
     Action,
     ActionContext,
     ActionFailed,
@@ -8,8 +9,11 @@ from vai.ports.actions import (
     ActionStopped,
     Branch,
     Clock,
+    Connection,
     Fault,
+    Ref,
     Sleep,
+    find_connection,
 )
 from vai.ports.changes import (
     ActionRunFilter,
@@ -25,6 +29,12 @@ from vai.ports.changes import (
     RunFilter,
     StepWrite,
     StoreUnavailable,
+)
+from vai.ports.connections import (
+    ConnectionRecord,
+    ConnectionStore,
+    DataKeyRecord,
+    Resolver,
 )
 from vai.ports.operations import EngineRecord, OperationsStore, Standing, Transaction, Transactions
 from vai.ports.records import (
@@ -52,6 +62,7 @@ from vai.ports.store import (
 
 __all__ = [
     "ORCHESTRATORS",
+    "REF_FIELDS",
     "AccessStore",
     "Action",
     "ActionContext",
@@ -70,7 +81,11 @@ __all__ = [
     "Clock",
     "Commits",
     "Conflict",
+    "Connection",
+    "ConnectionRecord",
+    "ConnectionStore",
     "Created",
+    "DataKeyRecord",
     "EngineRecord",
     "Fault",
     "Landed",
@@ -80,6 +95,8 @@ __all__ = [
     "OperationsStore",
     "Outcome",
     "Page",
+    "Ref",
+    "Resolver",
     "RunChange",
     "RunFilter",
     "RunRecord",
@@ -96,4 +113,5 @@ __all__ = [
     "UnheldRun",
     "VersionRecord",
     "VersionsSummary",
+    "find_connection",
 ]

@@ -46,6 +46,37 @@ class Branch(msgspec.Struct, frozen=True):
     skips: tuple[str, ...] = ()
 
 
+Ref = str | Mapping[str, str]
+"""How a definition names a connection: its id, slug or provider, or an object that says which, `{"slug": "crm"}`."""
+
+REF_FIELDS = ("id", "slug", "provider")
+
+
+class Connection:
+    """A connection as a step uses it, with its credentials in clear. It is never written or shown: not even as repr."""
+
+    __slots__ = ("config", "credentials", "id", "provider", "slug")
+
+    def __init__(
+        self, id: str, slug: str, provider: str, config: Mapping[str, Any], credentials: Mapping[str, Any]
+    ) -> None:
+        self.id, self.slug, self.provider = id, slug, provider
+        self.config, self.credentials = config, credentials
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.slug} ({self.provider})>"
+
+
+def find_connection(connections: Sequence[tuple[Ref, Connection]], ref: Ref) -> Connection:
+    """That of this ref, by the words of the definition or otherwise. Raises ActionFailed `connection_missing`."""
+    words = {ref} if isinstance(ref, str) else set(ref.values())
+    for given, connection in connections:
+        if given == ref or words & {connection.id, connection.slug}:
+            return connection
+    sentence = "The step's definition names no such connection; name it in a field connectionRef."
+    raise ActionFailed("connection_missing", sentence, details={"connectionRef": ref})
+
+
 class ActionContext(Protocol):
     """What an action may know and tell while it runs. Safe to use from any thread."""
 
@@ -56,6 +87,16 @@ class ActionContext(Protocol):
     try_number: int
     idempotency_key: str
     grace_seconds: float
+
+    def connection(self, ref: Ref) -> Connection:
+        """The connection of this ref, which the step's definition has to name in a field `connectionRef` (or one whose
+        name ends so). Raises ActionFailed `connection_missing`."""
+        ...
+
+    @property
+    def connections(self) -> Sequence[tuple[Ref, Connection]]:
+        """All that the definition names, for a child process that does the step's work."""
+        ...
 
     @property
     def traceparent(self) -> str:

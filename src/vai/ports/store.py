@@ -9,6 +9,7 @@ from vai.domain.events import Event
 from vai.domain.state import Instant
 from vai.domain.status import RunStatus
 from vai.ports.changes import ActionRunFilter, Busy, Created, NewRun, Outcome, Page, RunChange, RunFilter
+from vai.ports.connections import ConnectionStore
 from vai.ports.operations import OperationsStore
 from vai.ports.records import (
     ActionRunRecord,
@@ -152,7 +153,7 @@ class Commits(Protocol):
     def __call__(self, run_id: str, status: RunStatus | None, events: Sequence[StoredEvent]) -> None: ...
 
 
-class Store(RunStore, AutomationStore, AccessStore, LeaseStore, OperationsStore, Protocol):
+class Store(RunStore, AutomationStore, AccessStore, ConnectionStore, LeaseStore, OperationsStore, Protocol):
     """The whole store. `on_commit` listeners hear of commits of every process, with events where this one made
     them and with none where another did (read them from the store then)."""
 

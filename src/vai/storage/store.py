@@ -10,6 +10,7 @@ from sqlalchemy import literal_column, select
 from vai.ports import Clock, Commits, Transaction
 from vai.storage.access import Access
 from vai.storage.automations import Automations
+from vai.storage.connections import Connections
 from vai.storage.database import Database
 from vai.storage.jobs import Committed
 from vai.storage.leases import Leases
@@ -20,7 +21,7 @@ from vai.storage.writer import Writer
 _logger = logging.getLogger(__name__)
 
 
-class SqlStore(Runs, Automations, Access, Leases, Operations):
+class SqlStore(Runs, Automations, Access, Connections, Leases, Operations):
     """The `Store` of the ports."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -265,3 +265,34 @@ run_counts = Table(
     PrimaryKeyConstraint("tenant_id", "status", "writer"),
     sqlite_with_rowid=False,
 )
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", ID, ForeignKey("organizations.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("config", JSON_TEXT, nullable=False),
+    Column("credentials", Text),  # sealed under the organization's data key
+    Column("credential_fields", JSON_TEXT, nullable=False),
+    Column("status", WORD, nullable=False),
+    Column("verification_error", Text),
+    Column("last_verified_at", INSTANT),
+    Column("created_at", INSTANT, nullable=False),
+    Column("updated_at", INSTANT, nullable=False),
+    Index(None, "tenant_id", "id"),
+    UniqueConstraint("tenant_id", "slug"),
+    CheckConstraint("status IN ('needs_verification', 'active', 'error')", name="status"),
+)
+
+# One key an organization, sealed under the master key whose fingerprint stands beside it.
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("tenant_id", ID, ForeignKey("organizations.id"), primary_key=True),
+    Column("master_key", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+)

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from vai.access import Access, new_key
-from vai.actions import BadActions, registry
+from vai.actions import BadActions, registry, try_connection
 from vai.api import Doors, create_app
 from vai.automations import Automations
+from vai.connections import BadMasterKey, Connections, MasterKeys, Sealing, Verdict
 from vai.engine import Engine, EngineSettings
-from vai.ports import Actions, Store, StoreUnavailable
+from vai.execution import ConnectedActions
+from vai.ports import Actions, Connection, Store, StoreUnavailable
 from vai.runs import Definitions, Door, EventHub, Runs
 from vai.settings import Settings
 from vai.storage import open_store
@@ -121,8 +123,10 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     store.on_commit.append(hub.publish)
     door = Door(store, definitions, clock)
     runs = Runs(store, definitions, clock, hub, door)
-    traced = tracing(store, door, actions)
-    at_work = actions if traced is None else traced.actions
+    connections = Connections(store, Sealing(store, master_keys(settings), clock), _verify, clock)
+    connected = ConnectedActions(actions, connections)
+    traced = tracing(store, door, connected)
+    at_work: Actions = connected if traced is None else traced.actions
     access = Access(store, clock)
     engine = Engine(store, door, at_work, clock, _engine_settings(settings))
     if settings.engine:
@@ -138,6 +142,7 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
         runs=runs,
         automations=Automations(store, definitions, clock),
         access=access,
+        connections=connections,
         actions=actions,
         health=watch.health,
         clock=clock,
@@ -148,6 +153,18 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     app = create_app(doors, heartbeat_seconds=settings.heartbeat_seconds)
     traces = None if traced is None else traced.traces
     return System(settings, store, doors, engine, temporal, traces, tenant_id, app)
+
+
+def master_keys(settings: Settings) -> MasterKeys:
+    """The deployment's master keys. Raises CannotServe."""
+    try:
+        return MasterKeys(settings.secret_key, settings.data_dir / "secret.key")
+    except BadMasterKey as reason:
+        raise CannotServe(str(reason)) from reason
+
+
+async def _verify(connection: Connection) -> Verdict:
+    return Verdict(*await try_connection(connection))
 
 
 def _engine_settings(settings: Settings) -> EngineSettings:

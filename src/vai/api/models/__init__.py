@@ -37,6 +37,14 @@ from vai.api.models.common import (
     ValidationErrorItem,
     VersionStatus,
 )
+from vai.api.models.connections import (
+    Connection,
+    ConnectionList,
+    ConnectionStatus,
+    CreateConnectionRequest,
+    UpdateConnectionRequest,
+    Verification,
+)
 from vai.api.models.runs import (
     PlannedStep,
     RetryPlan,
@@ -58,6 +66,8 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     ValidateRequest,
     CreateVersionRequest,
     OpenSessionRequest,
+    CreateConnectionRequest,
+    UpdateConnectionRequest,
 )
 """The request bodies; the framework does not read them itself, so it does not know them."""
 
@@ -69,7 +79,11 @@ __all__ = [
     "Artifact",
     "Automation",
     "AutomationList",
+    "Connection",
+    "ConnectionList",
+    "ConnectionStatus",
     "CreateAutomationRequest",
+    "CreateConnectionRequest",
     "CreateVersionRequest",
     "Health",
     "Kind",
@@ -92,10 +106,12 @@ __all__ = [
     "StartRunRequest",
     "Step",
     "UpdateAutomationRequest",
+    "UpdateConnectionRequest",
     "ValidateRequest",
     "Validation",
     "ValidationErrorBody",
     "ValidationErrorItem",
+    "Verification",
     "Version",
     "VersionList",
     "VersionStatus",
