@@ -13,7 +13,6 @@ from tests.engine.conftest import ACTIONS, Clock, World
 from vai.actions import registry
 from vai.engine import EngineSettings
 from vai.ports import Store
-from vai.runs import Definitions, Door
 from vai.storage import open_store
 from vai.temporal import Dispatcher, TemporalSettings, TemporalWorker
 
@@ -51,9 +50,8 @@ class TemporalWorld(World):
     def __init__(self, store: Store, clock: Clock, chosen: TemporalSettings, sources: Sequence[str]) -> None:
         super().__init__(store, clock, EngineSettings(poll_seconds=0.05, orchestrators=("local",)), sources)
         actions = registry(sources)
-        door = Door(store, Definitions(actions), clock)
-        self.dispatcher = Dispatcher(store, clock, chosen)
-        self.worker = TemporalWorker(store, door, actions, clock, chosen)
+        self.dispatcher = Dispatcher(store, self.door, clock, chosen)
+        self.worker = TemporalWorker(store, self.door, actions, clock, chosen)
         self.runs.name_job = self.dispatcher.name_job
 
     @property

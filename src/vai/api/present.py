@@ -67,6 +67,8 @@ def run(record: RunRecord) -> dict[str, Any]:
         "triggerSourceType": record.trigger_source_type,
         "triggerSourceId": record.trigger_source_id,
         "concurrencyKey": record.concurrency_key,
+        "parentRunId": record.parent_run_id,
+        "parentStepKey": record.parent_step_key,
         "createdAt": rfc3339(record.created_at),
         "startedAt": _time(record.started_at),
         "completedAt": _time(record.completed_at),

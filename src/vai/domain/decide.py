@@ -14,7 +14,7 @@ from vai.domain.evolve import Draft
 from vai.domain.ids import interrupt_decision_id
 from vai.domain.interrupts import interrupt
 from vai.domain.refusals import AlreadyResolved
-from vai.domain.reports import take_due, take_report
+from vai.domain.reports import fail_or_try_again, take_due, take_report
 from vai.domain.retry import plan_retry, rerun_keys
 from vai.domain.state import Instant, Result, RunState, StepError
 from vai.domain.status import RunStatus, StepStatus
@@ -120,12 +120,13 @@ def _decide(deciding: Deciding, command: c.Decide) -> None:
 
 def _finish_child(deciding: Deciding, command: c.FinishChild) -> None:
     step = deciding.draft.steps.get(command.key)
-    if step is None or step.status.is_final or step.child_run_id != command.child_run_id:
+    if step is None or step.status is not StepStatus.RUNNING or step.child_run_id != command.child_run_id:
         return
+    deciding.emit(e.StepChildEnded(deciding.now, command.key, command.child_run_id))
     if command.error is None:
         deciding.end(e.StepCompleted(deciding.now, command.key, command.result or Result()))
     else:
-        deciding.fail(command.key, command.error)
+        fail_or_try_again(deciding, step, command.error)
 
 
 _HANDLERS: dict[type[c.Command], Callable[[Deciding, Any], None]] = {

@@ -181,6 +181,13 @@ class StepChildStarted(StepEvent, frozen=True):
     child_run_id: str
 
 
+class StepChildEnded(StepEvent, frozen=True):
+    """The run that the step waited for has ended. What that means for the step follows."""
+
+    type = "step.child_ended"
+    child_run_id: str
+
+
 class StepAwaitingApproval(StepEvent, frozen=True):
     """The step waits for a person's decision."""
 
@@ -227,7 +234,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         *(RunCreated, RunStarted, RunAwaitingApproval, RunResumed, RunCancelRequested, RunStopping),
         *(RunCompleted, RunFailed, RunCancelled, RunRetried),
         *(StepStarted, StepExpanded, StepCompleted, StepFailed, StepRetryScheduled, StepInterrupted, StepSkipped),
-        *(StepCancelled, StepWaiting, StepChildStarted, StepAwaitingApproval, StepDecided),
+        *(StepCancelled, StepWaiting, StepChildStarted, StepChildEnded, StepAwaitingApproval, StepDecided),
         *(StepProgress, StepLog, StepLogDropped),
     )
 }

@@ -293,6 +293,7 @@ def _step_retry_scheduled(draft: Draft, event: e.StepRetryScheduled) -> None:
             error=event.error,
             next_attempt_at=event.next_attempt_at,
             result=None,
+            child_run_id=None,
         )
     )
 
@@ -308,6 +309,10 @@ def _step_waiting(draft: Draft, event: e.StepWaiting) -> None:
 
 def _step_child_started(draft: Draft, event: e.StepChildStarted) -> None:
     draft.put(_replace(draft.steps[event.key], child_run_id=event.child_run_id))
+
+
+def _step_child_ended(draft: Draft, event: e.StepChildEnded) -> None:
+    """What that means for the step is the next event."""
 
 
 def _step_awaiting_approval(draft: Draft, event: e.StepAwaitingApproval) -> None:
@@ -339,6 +344,7 @@ HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
     e.StepInterrupted: _step_interrupted,
     e.StepWaiting: _step_waiting,
     e.StepChildStarted: _step_child_started,
+    e.StepChildEnded: _step_child_ended,
     e.StepAwaitingApproval: _step_awaiting_approval,
     e.StepDecided: _step_decided,
 }

@@ -1,6 +1,7 @@
 """What becomes of a forEach step when all its elements have ended."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,11 @@ def gathered(elements: Sequence[StepState], name: str, at: Instant) -> Result:
     """The results of the elements in their order, null for one that has none; `name` is that of the execution."""
     items = [step.result.value if step.result else None for step in elements]
     value = {"items": items, "count": len(items)}
+    return sized(value, name, at)
+
+
+def sized(value: Any, name: str, at: Instant) -> Result:
+    """The value as a result; a large one with the id of its artifact, which follows from `name`."""
     if len(_encode(value)) <= INLINE_LIMIT_BYTES:
         return Result(value)
     return Result(value, True, artifact_id(name, at))

@@ -55,15 +55,22 @@ def _skip_branches(deciding: Deciding, by: str, keys: tuple[str, ...]) -> None:
 
 
 def _failed(deciding: Deciding, step: StepState, report: c.Failed) -> None:
+    fail_or_try_again(deciding, step, report.error, report.retry_after_seconds)
+
+
+def fail_or_try_again(
+    deciding: Deciding, step: StepState, error: StepError, retry_after_seconds: float | None = None
+) -> None:
+    """End the step as failed, or let it be tried again by its policy."""
     now, draft = deciding.now, deciding.draft
     policy = draft.graph.steps[step.key].retry
     failures = step.tries - step.interrupts
-    if draft.is_stopping or not may_retry(policy, report.error, failures):
-        deciding.fail(step.key, report.error)
+    if draft.is_stopping or not may_retry(policy, error, failures):
+        deciding.fail(step.key, error)
         return
     seed = f"{draft.origin.id}:{step.key}:{draft.attempt}"
-    due = next_attempt_at(policy, failures, seed, report.retry_after_seconds, now)
-    deciding.emit(e.StepRetryScheduled(now, step.key, report.error, due))
+    due = next_attempt_at(policy, failures, seed, retry_after_seconds, now)
+    deciding.emit(e.StepRetryScheduled(now, step.key, error, due))
 
 
 def _stopped(deciding: Deciding, step: StepState, _: c.Stopped) -> None:

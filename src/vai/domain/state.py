@@ -98,6 +98,7 @@ class RunContext(msgspec.Struct, frozen=True):
     trigger: Mapping[str, Any] = {}  # type, sourceType, sourceId
     traceparent: str | None = None  # the caller's place in its trace, as W3C Trace Context writes it
     concurrency_key: str | None = None
+    is_child: bool = False  # a step of another run waits for it
 
 
 class RunState(msgspec.Struct, frozen=True):

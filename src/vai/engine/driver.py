@@ -70,6 +70,11 @@ class Driver:
         """How many steps are at work here."""
         return len(self._executions)
 
+    @property
+    def ended_a_child(self) -> bool:
+        """True when the run is final, and a step of another run waits for it."""
+        return self._state.context.is_child and self._state.status.is_final
+
     # --- what others tell it -------------------------------------------------------------------------------
 
     def others_committed(self) -> None:
@@ -259,7 +264,7 @@ class Driver:
 
     def _execute(self, key: str, definition: Any) -> None:
         spec = self._state.graph.steps[key]
-        context = StepContext(self._state, spec, self._journal, self._loop)
+        context = StepContext(self._state, spec, self._journal, self._loop, self._tools.door.calls)
         error = self._why_not(spec, definition)
         if error is not None:
             self._receive(c.Failed(key, context.try_number, error, attempt=context.attempt))

@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from uuid_utils import uuid7
 
-from vai.domain.commands import Cancel
 from vai.domain.state import Instant
 from vai.domain.status import RunStatus
 from vai.engine.driver import Driver, Tools
 from vai.ports import ORCHESTRATORS, Actions, Clock, Store, StoredEvent, StoreUnavailable
 from vai.ports.current import current_run
-from vai.runs import Door, NotFound
+from vai.runs import Door, NotFound, Upkeep
 
 _log = logging.getLogger("vai.engine")
 
 # What somebody other than the driving engine may do to a run that it drives.
-_FROM_OUTSIDE = frozenset({"run.cancel_requested", "step.decided", "run.cancelled", "run.retried"})
-_CALLS_FOR_ENGINE = frozenset({"run.created", "run.retried", "run.cancel_requested", "step.decided"})
+_FROM_OUTSIDE = frozenset({"run.cancel_requested", "step.decided", "step.child_ended", "run.cancelled", "run.retried"})
+_CALLS_FOR_ENGINE = frozenset(
+    {"run.created", "run.retried", "run.cancel_requested", "run.cancelled", "step.decided", "step.child_ended"}
+)
 
 
 _RETRY_SECONDS = 5.0
@@ -51,6 +51,7 @@ class Engine:
         self._store = store
         self._settings = settings or EngineSettings()
         self._tools = Tools(self.id, store, door, actions, clock, frozenset(self._settings.labels))
+        self._upkeep = Upkeep(store, door)
         self._drivers: dict[str, Driver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
@@ -160,7 +161,7 @@ class Engine:
         while await self._called_for():
             try:
                 await self._look_after_held()
-                await self._let_give_way()
+                await self._upkeep.look()
                 await self._claim_some()
             except StoreUnavailable as reason:
                 _log.debug("cannot look for runs: %s", reason)
@@ -185,12 +186,6 @@ class Engine:
                 driver.version_seen(version)
             elif run_id not in self._tasks and run_id not in self._put_off:
                 self._take(run_id)
-
-    async def _let_give_way(self) -> None:
-        """Cancel the runs that a newer one of their concurrency key is to replace."""
-        for run_id in await self._store.giving_way():
-            with suppress(NotFound):
-                await self._tools.door.apply(run_id, Cancel(by="concurrency"))
 
     async def _claim_some(self) -> None:
         room = self._settings.max_runs - len(self._drivers)
@@ -230,6 +225,8 @@ class Engine:
                 driver.drain()
             await driver.drive()
             self.runs_lost += driver.is_lost
+            if driver.ended_a_child:
+                self._look.set()  # its parent is to be told
         except NotFound:
             return
         except StoreUnavailable as reason:

@@ -16,12 +16,22 @@ from vai.domain.ids import idempotency_key, step_traceparent
 from vai.domain.state import RunState
 from vai.execution.journal import Journal, StepLogHandler
 from vai.ports import Connection, Ref, find_connection
+from vai.runs import Caller, Calls
 
 
 class StepContext:
     """One execution of one step, as its action sees it. Every method may be called from any thread."""
 
-    def __init__(self, state: RunState, spec: StepSpec, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        state: RunState,
+        spec: StepSpec,
+        journal: Journal,
+        loop: asyncio.AbstractEventLoop,
+        calls: Calls | None = None,
+    ) -> None:
+        self.calls = calls  # who starts runs that the step waits for
+        self._interrupts = state.steps[spec.key].interrupts
         self.run_id = state.id
         self.step_key = spec.key
         self.tenant_id = state.context.tenant_id
@@ -58,6 +68,12 @@ class StepContext:
     def traceparent(self) -> str:
         """The step's place in the run's trace, for what it calls."""
         return step_traceparent(self.run_id, self.step_key, self.attempt, self._caller)
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks for a run and waits for it."""
+        number = self.try_number - self._interrupts
+        return Caller(self.tenant_id, self.run_id, self.step_key, self.attempt, number, self.traceparent)
 
     def _log(self, level: str, message: str, fields: dict[str, Any]) -> None:
         self._on_loop(self._journal.log, self.step_key, level, message, fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from vai.domain import commands as c
 from vai.domain.graph import StepSpec
@@ -12,8 +12,15 @@ from vai.domain.state import StepError
 from vai.execution.context import StepContext
 from vai.execution.results import result_of
 from vai.execution.storable import error_of, storable_error
-from vai.ports import Action, ActionFailed, ActionStopped, Branch, Sleep
+from vai.ports import Action, ActionFailed, ActionStopped, Branch, Call, Sleep
 from vai.ports.current import current_run, current_step
+
+
+class _Started(NamedTuple):
+    """The run that the step waits for."""
+
+    run_id: str
+
 
 _LAST_SECONDS = 1.0  # between cancelling an action and going on without it
 
@@ -60,12 +67,20 @@ class Execution:
         if self._action is None:
             message = f"No action of kind {self._spec.kind!r} is known here; was the server started without --actions?"
             raise ActionFailed("unknown_kind", message)
-        return await self._action.run(self._definition, self.context)
+        answer = await self._action.run(self._definition, self.context)
+        return await self._start(answer) if isinstance(answer, Call) else answer
+
+    async def _start(self, call: Call) -> _Started:
+        if self.context.calls is None:
+            raise ActionFailed("not_startable", "No run can be started from here.")
+        return _Started(await self.context.calls.start(call, self.context.caller))
 
     def _answer(self, answer: Any) -> c.Report:
         key, number, attempt = self._of
         if isinstance(answer, Sleep):
             return c.Waits(key, number, answer.until, result_of(answer.result), attempt=attempt)
+        if isinstance(answer, _Started):
+            return c.AwaitsChild(key, number, answer.run_id, attempt=attempt)
         if isinstance(answer, Branch):
             return c.Completed(key, number, result_of(answer.result), answer.skips, attempt=attempt)
         return c.Completed(key, number, result_of(answer), attempt=attempt)

@@ -77,6 +77,14 @@ def find_connection(connections: Sequence[tuple[Ref, Connection]], ref: Ref) -> 
     raise ActionFailed("connection_missing", sentence, details={"connectionRef": ref})
 
 
+class Call(msgspec.Struct, frozen=True):
+    """An action's answer: start a run of another automation (its id, slug or name), and be done when that is."""
+
+    automation: str
+    input: Any = None
+    version: int | None = None
+
+
 class ActionContext(Protocol):
     """What an action may know and tell while it runs. Safe to use from any thread."""
 

@@ -35,6 +35,18 @@ class RunRecord(msgspec.Struct, frozen=True):
     updated_at: Instant
     version: int
     event_seq: int  # number of the last event
+    parent_run_id: str | None = None  # the run whose step waits for this one
+    parent_step_key: str | None = None
+    parent_attempt: int | None = None  # of that run
+
+
+class EndedChild(msgspec.Struct, frozen=True):
+    """A run that has ended, and whose parent has not been told. `is_awaited`: its step waits for it just now."""
+
+    run_id: str
+    parent_run_id: str
+    parent_step_key: str
+    is_awaited: bool
 
 
 class StepRecord(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from vai.ports.records import (
     ApiKeyRecord,
     ArtifactRecord,
     AutomationRecord,
+    EndedChild,
     LoadedRun,
     RunRecord,
     StepRecord,
@@ -66,6 +67,10 @@ class AutomationStore(Protocol):
     async def create_automation(self, record: AutomationRecord, draft: VersionRecord) -> None: ...
     async def automation(self, tenant_id: str, automation_id: str) -> AutomationRecord | None: ...
     async def automation_by_name(self, tenant_id: str, name: str) -> AutomationRecord | None: ...
+    async def automation_by_slug(self, tenant_id: str, slug: str) -> AutomationRecord | None:
+        """The oldest one with this slug, which several may have."""
+        ...
+
     async def automations(self, tenant_id: str, status: Sequence[str], limit: int, offset: int) -> Page: ...
     async def update_automation(self, record: AutomationRecord) -> None: ...
     async def delete_automation(self, tenant_id: str, automation_id: str) -> bool:
@@ -121,10 +126,6 @@ class LeaseStore(Protocol):
         """Take this one, if it is of these orchestrators and claimable."""
         ...
 
-    async def giving_way(self) -> Sequence[str]:
-        """Runs that are to be cancelled, because a newer one of their concurrency key asked for `cancel_running`."""
-        ...
-
     async def held(self, engine_id: str) -> Mapping[str, int]:
         """The runs that it holds, each with its version."""
         ...
@@ -147,13 +148,36 @@ class LeaseStore(Protocol):
         ...
 
 
+class UpkeepStore(Protocol):
+    """What the end or the beginning of one run asks of others."""
+
+    async def ended_children(self) -> Sequence[EndedChild]:
+        """Some of the runs that have ended and whose parents have not been told: those whose step waits for them, or
+        does not any more."""
+        ...
+
+    async def forget_child(self, run_id: str) -> None:
+        """The parent has been told, or there is nothing to tell it."""
+        ...
+
+    async def orphans(self) -> Sequence[str]:
+        """Runs that go on although the step that started them has ended: they are to be cancelled."""
+        ...
+
+    async def giving_way(self) -> Sequence[str]:
+        """Runs that are to be cancelled, because a newer one of their concurrency key asked for `cancel_running`."""
+        ...
+
+
 class Commits(Protocol):
     """What is told about commits, after they are durable. Called on the event loop; must not block."""
 
     def __call__(self, run_id: str, status: RunStatus | None, events: Sequence[StoredEvent]) -> None: ...
 
 
-class Store(RunStore, AutomationStore, AccessStore, ConnectionStore, LeaseStore, OperationsStore, Protocol):
+class Store(
+    RunStore, AutomationStore, AccessStore, ConnectionStore, LeaseStore, UpkeepStore, OperationsStore, Protocol
+):
     """The whole store. `on_commit` listeners hear of commits of every process, with events where this one made
     them and with none where another did (read them from the store then)."""
 

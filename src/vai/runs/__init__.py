@@ -1,15 +1,20 @@
 """The door of runs: load, decide, commit. Everyone who changes a run comes through here."""
 
+from vai.runs.calls import Caller, Calls
 from vai.runs.changes import Hold, change_of, resolved
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, Loaded
 from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable, RunsError
 from vai.runs.previews import artifact_of, preview_of
-from vai.runs.service import Runs, StartRun
+from vai.runs.service import Runs
+from vai.runs.starting import StartRun
 from vai.runs.stream import Batch, EventHub, SlowListener
+from vai.runs.upkeep import Upkeep
 
 __all__ = [
     "Batch",
+    "Caller",
+    "Calls",
     "Definitions",
     "Door",
     "EventHub",
@@ -24,6 +29,7 @@ __all__ = [
     "RunsError",
     "SlowListener",
     "StartRun",
+    "Upkeep",
     "artifact_of",
     "change_of",
     "preview_of",

@@ -12,6 +12,7 @@ from vai.domain.decide import Transition, transition
 from vai.domain.graph import Graph
 from vai.domain.state import RunContext, RunState, StepState, initial_state, restore_state
 from vai.ports import Clock, Landed, LoadedRun, NewRun, RunRecord, RunStore
+from vai.runs.calls import Calls
 from vai.runs.changes import Hold, change_of
 from vai.runs.definitions import Definitions
 from vai.runs.errors import NotFound
@@ -40,6 +41,7 @@ class Door:
         self._definitions = definitions
         self._clock = clock
         self._fresh: dict[str, Loaded] = {}
+        self.calls: Calls | None = None  # who starts the runs that steps ask for; set by `Runs`
 
     @contextlib.contextmanager
     def handing_over(self, new: NewRun, graph: Graph) -> Iterator[None]:
@@ -98,7 +100,7 @@ def context_of(run: RunRecord, run_input: Any, payload: Any, traceparent: str | 
     }
     return RunContext(
         *(run.tenant_id, run.automation_id, run.created_at, run_input, payload, trigger, traceparent),
-        run.concurrency_key,
+        *(run.concurrency_key, run.parent_run_id is not None),
     )
 
 

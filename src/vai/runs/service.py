@@ -35,23 +35,12 @@ from vai.ports import (
     StoredEvent,
     VersionRecord,
 )
+from vai.runs.calls import Calls
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, with_rows
 from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable
+from vai.runs.starting import StartRun
 from vai.runs.stream import Batch, EventHub
-
-
-class StartRun(msgspec.Struct, frozen=True):
-    """What a run is to be started with."""
-
-    automation_id: str
-    input: Any = None
-    concurrency_key: str | None = None
-    version_number: int | None = None
-    idempotency_key: str | None = None
-    trigger_type: str = "manual"
-    payload: Any = None
-    traceparent: str | None = None  # the caller's place in its trace, as its header has it
 
 
 class StepView(msgspec.Struct, frozen=True):
@@ -89,6 +78,7 @@ class Runs:
         self._clock = clock
         self._hub = hub
         self._door = door
+        door.calls = Calls(store, self.start)
         self.place: Placement = lambda _orchestrator: None
         self.name_job: JobNaming = lambda _orchestrator, _run_id: None
 
@@ -126,7 +116,8 @@ class Runs:
         request = msgspec.structs.replace(request, input=given_input(definition, request.input))
         rule = definition.concurrency
         if rule is not None and request.concurrency_key is None:
-            request = msgspec.structs.replace(request, concurrency_key=self._key(rule, who, request))
+            key = self._key(rule, who, request)
+            request = msgspec.structs.replace(request, concurrency_key=None if key in request.keys_held else key)
         new = self._new_run(who, request, automation, version, digest)
         if rule is not None:
             new = msgspec.structs.replace(new, concurrency_limit=rule.limit, on_conflict=rule.on_conflict)
@@ -179,6 +170,7 @@ class Runs:
     ) -> RunRecord:
         now = self._clock()
         run_id = str(uuid7())
+        parent_run_id, parent_step_key, parent_attempt = request.parent or (None, None, None)
         return RunRecord(
             id=run_id,
             tenant_id=who.tenant_id,
@@ -201,6 +193,9 @@ class Runs:
             updated_at=now,
             version=1,
             event_seq=1,
+            parent_run_id=parent_run_id,
+            parent_step_key=parent_step_key,
+            parent_attempt=parent_attempt,
         )
 
     async def _startable(self, who: Principal, request: StartRun) -> tuple[AutomationRecord, VersionRecord]:

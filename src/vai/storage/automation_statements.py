@@ -38,6 +38,8 @@ class AutomationStatements:
         db, by_name = self._db, and_(_automation.tenant_id == param("tenant_id"), _automation.name == param("name"))
         self.create = db.compile(insert(automations).values({name: param(name) for name in AUTOMATION}))
         self.get = db.compile(select(*_COLUMNS).where(_mine))
+        by_slug = and_(_automation.tenant_id == param("tenant_id"), _automation.slug == param("slug"))
+        self.by_slug = db.compile(select(*_COLUMNS).where(by_slug).order_by(_automation.id).limit(1))
         self.by_name = db.compile(select(*_COLUMNS).where(by_name))
         self.update = db.compile(update(automations).where(_mine).values({name: param(name) for name in _CHANGEABLE}))
 

@@ -57,6 +57,12 @@ class Automations(StoreBase):
         row = await self._db.read(lambda c: self._automation_sql.by_name.one(c, params), is_keyed=True)
         return None if row is None else AutomationRecord(*row)
 
+    async def automation_by_slug(self, tenant_id: str, slug: str) -> AutomationRecord | None:
+        """The tenant's oldest automation with this slug, or None."""
+        params = {"tenant_id": tenant_id, "slug": slug}
+        row = await self._db.read(lambda c: self._automation_sql.by_slug.one(c, params), is_keyed=True)
+        return None if row is None else AutomationRecord(*row)
+
     async def automations(self, tenant_id: str, status: Sequence[str], limit: int, offset: int) -> Page:
         """The tenant's automations, newest first; all when `status` names none."""
         params: dict[str, Any] = {f"status_{i}": value for i, value in enumerate(status)}

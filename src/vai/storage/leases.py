@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, insert, literal_column, or_, select, tuple_, update
+from sqlalchemy import and_, case, delete, func, insert, literal_column, or_, select, update
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from vai.domain.state import Instant
@@ -27,7 +27,6 @@ class _Statements:
         self._of_engines(db)
         self._of_runs(db)
         self._of_unheld_runs(db)
-        self._of_keys(db)
 
     def _of_engines(self, db: Database) -> None:
         now = db.now
@@ -74,36 +73,6 @@ class _Statements:
             select(func.min(case((at_once, _run.created_at), else_=_run.due_at))).where(
                 live, _run.lease_owner.is_(None), served
             )
-        )
-
-    def _of_keys(self, db: Database) -> None:
-        newer, older = automation_runs.alias("newer"), automation_runs.alias("older")
-        same = and_(older.c.tenant_id == newer.c.tenant_id, older.c.concurrency_key == newer.c.concurrency_key)
-        # The newest of a key are left alone, as many as the limit of the one that is held back.
-        between = automation_runs.alias("between")
-        kept = (
-            select(func.count())
-            .select_from(between)
-            .where(
-                between.c.tenant_id == newer.c.tenant_id,
-                between.c.concurrency_key == newer.c.concurrency_key,
-                between.c.completed_at.is_(None),
-                between.c.cancel_requested_at.is_(None),
-                tuple_(between.c.queued_at, between.c.id) > tuple_(older.c.queued_at, older.c.id),
-            )
-            .scalar_subquery()
-        )
-        waits = and_(
-            newer.c.is_queued == literal_column("1"), newer.c.on_conflict == literal_column("'cancel_running'")
-        )
-        is_older = tuple_(older.c.queued_at, older.c.id) < tuple_(newer.c.queued_at, newer.c.id)
-        self.giving_way = db.compile(
-            select(older.c.id)
-            .distinct()
-            .select_from(newer.join(older, same))
-            .where(newer.c.completed_at.is_(None), newer.c.concurrency_key.is_not(None), waits)
-            .where(older.c.completed_at.is_(None), older.c.cancel_requested_at.is_(None), is_older)
-            .where(kept >= newer.c.concurrency_limit)
         )
 
     def _of_unheld_runs(self, db: Database) -> None:
@@ -240,10 +209,6 @@ class Leases(StoreBase):
                 self._look_again(engine_id)
 
         self._second_look = asyncio.get_running_loop().call_later(self._db.grace_seconds, look)
-
-    async def giving_way(self) -> Sequence[str]:
-        """See `LeaseStore.giving_way`."""
-        return [row[0] for row in await self._db.read(lambda c: self._lease_sql.giving_way.all(c), is_keyed=True)]
 
     async def held(self, engine_id: str) -> Mapping[str, int]:
         """The runs that it holds, each with its version."""

@@ -16,12 +16,13 @@ from vai.storage.jobs import Committed
 from vai.storage.leases import Leases
 from vai.storage.runs import Runs
 from vai.storage.standing import Operations
+from vai.storage.upkeep import Upkeep
 from vai.storage.writer import Writer
 
 _logger = logging.getLogger(__name__)
 
 
-class SqlStore(Runs, Automations, Access, Connections, Leases, Operations):
+class SqlStore(Runs, Automations, Access, Connections, Leases, Upkeep, Operations):
     """The `Store` of the ports."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -128,6 +128,9 @@ automation_runs = Table(
     Column("updated_at", INSTANT, nullable=False),
     Column("version", BigInteger, nullable=False),  # guards changes of state
     Column("event_seq", BigInteger, nullable=False),  # number of the last event
+    Column("parent_run_id", ID),  # the run whose step waits for this one
+    Column("parent_step_key", Text),
+    Column("parent_attempt", Integer),
     Column("attempt_started_at", INSTANT),
     Column("stopping", WORD),
     Column("due_at", INSTANT),
@@ -141,6 +144,7 @@ automation_runs = Table(
     Column("on_conflict", WORD),  # queue | cancel_running | skip
     Column("queued_at", INSTANT),  # its place in the order of its key
     Column("is_queued", Integer, nullable=False, server_default="0"),  # 1: held back by its key, see migrations
+    Column("parent_told", Integer, nullable=False, server_default="0"),  # 1: of its end, or there is nothing to tell
     CheckConstraint(f"(status IN {FINAL}) = (completed_at IS NOT NULL)", name="completed_when_final"),
     # Ids are UUIDv7: their order is the order of creation, so "newest first" is an index read backwards.
     Index(None, "tenant_id", "id"),
@@ -149,6 +153,15 @@ automation_runs = Table(
     Index("ix_automation_runs_automation_version_id", "automation_version_id"),
     # What engines look through: few rows beside all the final ones.
     Index("ix_automation_runs_live", "lease_owner", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+)
+
+CHILD_TO_TELL = text("parent_run_id IS NOT NULL AND parent_told = 0")
+Index(
+    "ix_automation_runs_children",
+    automation_runs.c.completed_at,
+    automation_runs.c.id,
+    sqlite_where=CHILD_TO_TELL,
+    postgresql_where=CHILD_TO_TELL,
 )
 
 # What the triggers of concurrency keys look through: the live runs of a key, those held back in their order.

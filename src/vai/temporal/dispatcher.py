@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -17,6 +18,7 @@ from temporalio.service import RPCError
 
 from vai.domain.status import RunStatus
 from vai.ports import Clock, Store, StoredEvent, StoreUnavailable, UnheldRun
+from vai.runs import Door, Upkeep
 from vai.temporal.connecting import TemporalSettings, connect
 from vai.temporal.messages import WAKE, WORKFLOW, Order, workflow_id
 
@@ -24,7 +26,8 @@ _log = logging.getLogger("vai.temporal")
 
 ORCHESTRATOR = "dag"
 _STARTS = frozenset({"run.created"})
-_WAKES = frozenset({"run.retried", "run.cancel_requested", "step.decided"})
+_WAKES = frozenset({"run.retried", "run.cancel_requested", "step.decided", "step.child_ended"})
+_CONCERNS_OTHERS = frozenset({"run.completed", "run.failed", "run.cancelled", "run.cancel_requested"})
 _AT_ONCE = 32  # calls under way
 _BATCH = 100  # runs looked at in one sweep
 _RETRY_SECONDS = 1.0
@@ -35,13 +38,15 @@ _MOST_REMEMBERED = 10_000
 class Dispatcher:
     """One in each process that accepts or drives runs. `start` once, then `stop` once."""
 
-    def __init__(self, store: Store, clock: Clock, settings: TemporalSettings) -> None:
+    def __init__(self, store: Store, door: Door, clock: Clock, settings: TemporalSettings) -> None:
         self._store = store
+        self._upkeep = Upkeep(store, door)
         self._clock = clock
         self._settings = settings
         self._client: Client | None = None
         self._waiting: dict[str, bool] = {}  # run → whether its workflow is to be woken
         self._something = asyncio.Event()
+        self._to_look = asyncio.Event()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._calls: set[asyncio.Task[None]] = set()
         self._chores: list[asyncio.Task[None]] = []
@@ -69,7 +74,8 @@ class Dispatcher:
         """Begin to hand on. The server need not be there. Raises OSError for certificates that cannot be read."""
         self._client = await connect(self._settings, lazy=True)
         self._store.on_commit.append(self._on_commit)
-        self._chores = [asyncio.create_task(self._hand_on()), asyncio.create_task(self._sweep())]
+        chores = (self._hand_on(), self._sweep(), self._keep_up())
+        self._chores = [asyncio.create_task(chore) for chore in chores]
 
     async def stop(self) -> None:
         """End. What was not handed on yet is found by another process, or after the next start."""
@@ -86,6 +92,8 @@ class Dispatcher:
         if status is RunStatus.PENDING and not events:
             self._put(run_id, wake=True)  # its turn by its concurrency key; it may be one that was retried
         for event in events:
+            if event.type in _CONCERNS_OTHERS:
+                self._to_look.set()
             if event.type in _WAKES:
                 self._put(run_id, wake=True)
             elif event.type in _STARTS:
@@ -155,6 +163,22 @@ class Dispatcher:
         if self._is_reachable:
             _log.warning("Temporal at %s does not answer, runs wait for it: %s", self._settings.address, error)
         self._is_reachable = False
+
+    # --- what a run's end asks of others ------------------------------------------------------------------
+
+    async def _keep_up(self) -> None:
+        """Look when a run has ended, and every now and then."""
+        while True:
+            try:
+                await self._upkeep.look()
+            except StoreUnavailable as reason:
+                _log.debug("cannot look after runs that concern others: %s", reason)
+            except Exception:
+                _log.exception("cannot look after runs that concern others")  # a defect of ours
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.sweep_seconds):
+                    await self._to_look.wait()
+            self._to_look.clear()
 
     # --- what nobody handed on -----------------------------------------------------------------------------
 

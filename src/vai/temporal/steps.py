@@ -16,7 +16,7 @@ from vai.domain.state import RunContext, RunState, StepState
 from vai.domain.status import StepStatus
 from vai.execution import Execution, Journal, StepContext
 from vai.ports import ActionRunRecord, Actions, ArtifactRecord, Clock, Store, StoreUnavailable
-from vai.runs import artifact_of, preview_of
+from vai.runs import Calls, Door, artifact_of, preview_of
 from vai.temporal.messages import PASSED_ON, STEP, StepOrder, Told, told
 
 _log = logging.getLogger("vai.temporal")
@@ -32,11 +32,12 @@ HEARTBEATS = 10  # in the time after whose silence a worker is taken for dead
 class Steps:
     """The `step` activity of one process."""
 
-    def __init__(self, store: Store, actions: Actions, clock: Clock, kinds: Collection[str] = ()) -> None:
+    def __init__(self, store: Store, door: Door, actions: Actions, clock: Clock, kinds: Collection[str] = ()) -> None:
         """Steps of `kinds`, by default of all that this process knows and has what they need."""
         known = (action.kind for action in actions.all() if action.available)
         self.kinds = tuple(kind for kind in known if not kinds or kind in kinds)
         self._store = store
+        self._door = door
         self._actions = actions
         self._clock = clock
         self._at_work: set[_AtWork] = set()
@@ -68,10 +69,10 @@ class Steps:
         if row is None or not _is_expected(row, order):
             # It was started too late: the state machine has gone on without it, and will ignore this too.
             return c.Interrupted(ref.key, ref.try_number, attempt=ref.attempt)
-        at_work = _AtWork(self._store, self._clock, order)
+        at_work = _AtWork(self._store, self._clock, order, row.step.state.interrupts)
         self._at_work.add(at_work)
         try:
-            report = await at_work.run(self._actions, row.step.definition)
+            report = await at_work.run(self._actions, self._door.calls, row.step.definition)
         finally:
             self._at_work.discard(at_work)
         return await self._put_aside(report, order)
@@ -97,9 +98,10 @@ class Steps:
 class _AtWork:
     """One execution: what it tells goes to the store in batches, what Temporal says of its end goes to it."""
 
-    def __init__(self, store: Store, clock: Clock, order: StepOrder) -> None:
+    def __init__(self, store: Store, clock: Clock, order: StepOrder, interrupts: int) -> None:
         self._store = store
         self._order = order
+        self._interrupts = interrupts
         self._loop = asyncio.get_running_loop()
         self._journal = Journal(clock, self._note_entry)
         self._timer: asyncio.TimerHandle | None = None
@@ -107,13 +109,14 @@ class _AtWork:
         self._report: asyncio.Future[c.Report] = self._loop.create_future()
         self._execution: Execution | None = None
 
-    async def run(self, actions: Actions, definition: Any) -> c.Report:
+    async def run(self, actions: Actions, calls: Calls | None, definition: Any) -> c.Report:
         """Execute until it reports; ask it to stop when Temporal does, and end it when nobody waits for it."""
         order, begin = self._order, self._order.begin
         spec = StepSpec(
             begin.ref.key, begin.kind, timeout_seconds=begin.timeout_seconds, grace_seconds=begin.grace_seconds
         )
-        context = StepContext(_alone(order, spec), spec, self._journal, self._loop)
+        state = _alone(order, spec, self._interrupts)
+        context = StepContext(state, spec, self._journal, self._loop, calls)
         self._execution = Execution(actions.get(begin.kind), spec, definition, context, self._receive)
         report = await self._wait(self._execution)
         self._journal.close_step(begin.ref.key)
@@ -197,9 +200,9 @@ def _is_expected(row: ActionRunRecord, order: StepOrder) -> bool:
     return state.status is StepStatus.RUNNING and (state.attempt, state.tries) == (ref.attempt, ref.try_number)
 
 
-def _alone(order: StepOrder, spec: StepSpec) -> RunState:
+def _alone(order: StepOrder, spec: StepSpec, interrupts: int) -> RunState:
     """As much of the run as a step's context is made of."""
     ref = order.begin.ref
     context = RunContext(order.tenant_id, order.automation_id, 0, traceparent=order.begin.traceparent)
-    step = StepState(spec.key, attempt=ref.attempt, tries=ref.try_number)
+    step = StepState(spec.key, attempt=ref.attempt, tries=ref.try_number, interrupts=interrupts)
     return RunState(order.run_id, Graph.of([spec]), context, {spec.key: step}, attempt=ref.attempt)

@@ -40,7 +40,7 @@ class TemporalWorker:
     def __init__(self, store: Store, door: Door, actions: Actions, clock: Clock, settings: TemporalSettings) -> None:
         self._settings = settings
         self._advancing = Advancing(store, door, clock)
-        self._steps = Steps(store, actions, clock, settings.kinds)
+        self._steps = Steps(store, door, actions, clock, settings.kinds)
         self._task: asyncio.Task[None] | None = None
         self._workers: list[Worker] = []
         self._stopping = asyncio.Event()

@@ -85,4 +85,4 @@ def on_temporal(settings: Settings, store: Store, door: Door, actions: Actions, 
         sweep_seconds=settings.poll_seconds * 5,
     )
     worker = TemporalWorker(store, door, actions, clock, chosen) if settings.temporal_worker else None
-    return OnTemporal(Dispatcher(store, clock, chosen), worker)
+    return OnTemporal(Dispatcher(store, door, clock, chosen), worker)

@@ -32,6 +32,8 @@ class Run(Answer):
     version_number: int
     attempt: int = Field(description="1, and one more with each retry.")
     cancel_requested_at: AwareDatetime | None
+    parent_run_id: str | None = Field(description="The run whose step started this one and waits for it.")
+    parent_step_key: str | None
 
 
 class RunList(Answer):
