@@ -6,6 +6,7 @@ from tests.domain.world import BEGINNING, BROKEN, World, a_run, step
 from vai.domain import commands as c
 from vai.domain import events as e
 from vai.domain.refusals import AlreadyResolved
+from vai.domain.graph import RetryPolicy
 from vai.domain.state import Result
 from vai.domain.status import RunStatus, StepStatus
 
@@ -97,7 +98,8 @@ def test_a_run_that_waits_for_a_person_and_for_another_run_does_not_wait_for_the
     world = a_run(step("gate"), step("call")).start()
     world.report(c.AwaitsDecision("gate", 1, "decision"), c.AwaitsChild("call", 1, "child"))
     assert world.state.status is RunStatus.RUNNING
-    assert types(world.do(c.FinishChild("call", "child"))) == ["step.completed", "run.awaiting_approval"]
+    events = types(world.do(c.FinishChild("call", "child")))
+    assert events == ["step.child_ended", "step.completed", "run.awaiting_approval"]
 
 
 def test_the_end_of_the_other_run_completes_the_step() -> None:
@@ -107,6 +109,16 @@ def test_the_end_of_the_other_run_completes_the_step() -> None:
     assert world.executing() == []
     world.do(c.Advance())
     assert world.executing() == ["next"]
+
+
+def test_the_failure_of_the_other_run_is_tried_again_by_the_steps_policy() -> None:
+    again = RetryPolicy(max_attempts=2, initial_seconds=1, jitter=False, on=(BROKEN.type,))
+    world = a_run(step("call", retry=again)).start()
+    world.report(c.AwaitsChild("call", 1, "child"))
+    world.do(c.FinishChild("call", "child", error=BROKEN))
+    assert (world.step("call").status, world.step("call").child_run_id) == (StepStatus.PENDING, None)
+    world.wait(1_000)
+    assert world.executing() == ["call"]
 
 
 def test_the_failure_of_the_other_run_fails_the_step() -> None:
