@@ -5,8 +5,8 @@ import pytest
 from tests.domain.world import BEGINNING, BROKEN, World, a_run, step
 from vai.domain import commands as c
 from vai.domain import events as e
-from vai.domain.refusals import AlreadyResolved
 from vai.domain.graph import RetryPolicy
+from vai.domain.refusals import AlreadyResolved
 from vai.domain.state import Result
 from vai.domain.status import RunStatus, StepStatus
 
