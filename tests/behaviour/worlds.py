@@ -12,6 +12,7 @@ from typing import Any
 from tests.engine.conftest import ACTIONS, Clock, World
 from vai.actions import registry
 from vai.engine import EngineSettings
+from vai.execution import ConnectedActions
 from vai.ports import Store
 from vai.storage import open_store
 from vai.temporal import Dispatcher, TemporalSettings, TemporalWorker
@@ -49,7 +50,7 @@ class TemporalWorld(World):
 
     def __init__(self, store: Store, clock: Clock, chosen: TemporalSettings, sources: Sequence[str]) -> None:
         super().__init__(store, clock, EngineSettings(poll_seconds=0.05, orchestrators=("local",)), sources)
-        actions = registry(sources)
+        actions = ConnectedActions(registry(sources), self.connections)
         self.dispatcher = Dispatcher(store, self.door, clock, chosen)
         self.worker = TemporalWorker(store, self.door, actions, clock, chosen)
         self.runs.name_job = self.dispatcher.name_job

@@ -1,6 +1,7 @@
 """Actions for the engine's tests."""
 
 import asyncio
+import base64
 import contextlib
 import os
 import threading
@@ -187,3 +188,23 @@ async def until_file(path: str, context: Context) -> None:
     """Works until there is a file, or it is asked to stop."""
     while not Path(path).exists() and not context.cancelled:  # noqa: ASYNC240, ASYNC110 - nobody tells of a file
         await asyncio.sleep(0.01)
+
+
+def _leak(context: Context, ref: str) -> dict[str, str]:
+    secret = str(context.connection(ref).credentials["token"])
+    context.logger.warning("it is %s", secret)
+    context.progress(secret=f"<{secret}>")
+    print(f"printed {secret}", flush=True)
+    return {"coded": base64.b64encode(secret.encode()).decode(), "length": str(len(secret))}
+
+
+@action(process=True)
+def leak_there(context: Context, connection_ref: str) -> dict[str, str]:
+    """Says a secret in every way, in a child process."""
+    return _leak(context, connection_ref)
+
+
+@action(process=True)
+def fail_with_it(context: Context, connection_ref: str) -> None:
+    """Fails with a secret in its error."""
+    raise ActionFailed("refused", f"no: {context.connection(connection_ref).credentials['token']}", details={"a": [1]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,9 +14,11 @@ import pytest
 from vai.access import Access, Principal
 from vai.actions import registry
 from vai.automations import Automations, NewAutomation
+from vai.connections import Connections, MasterKeys, Sealing, Verdict
 from vai.domain.state import Instant
 from vai.engine import Engine, EngineSettings
-from vai.ports import RunRecord, Store, StoredEvent
+from vai.execution import ConnectedActions
+from vai.ports import Connection, RunRecord, Store, StoredEvent
 from vai.runs import Definitions, Door, EventHub, Runs, StartRun
 from vai.storage import open_store
 from vai.wiring import clock as wall_clock
@@ -33,13 +36,21 @@ class Clock:
         return wall_clock() + self.ahead
 
 
+MASTER_KEYS = MasterKeys(base64.b64encode(b"k" * 32).decode(), Path("secret.key"))
+
+
+async def _untried(_: Connection) -> Verdict:
+    return Verdict(None, "Tests try none.")
+
+
 class World:
     """One process's rooms over a store; several worlds may share one database file."""
 
     def __init__(self, store: Store, clock: Clock, settings: EngineSettings, sources: Sequence[str]) -> None:
         self.store = store
         self.clock = clock
-        actions = registry(sources)
+        self.connections = Connections(store, Sealing(store, MASTER_KEYS, clock), _untried, clock)
+        actions = ConnectedActions(registry(sources), self.connections)
         definitions = Definitions(actions)
         hub = EventHub(store)
         store.on_commit.append(hub.publish)

@@ -42,7 +42,7 @@ def test_a_server_that_is_well(tmp_path: Path) -> None:
         told = found(tmp_path)
         assert {check: finding.level for check, finding in told.items()} == dict.fromkeys(
             [
-                *("data folder", "admin key", "disk", "database", "schema", "clock", "engines", "leases"),
+                *("data folder", "admin key", "master key", "disk", "database", "schema", "clock", "engines", "leases"),
                 *("waiting runs", "kinds", "extras", "server"),
             ],
             "ok",
@@ -50,7 +50,7 @@ def test_a_server_that_is_well(tmp_path: Path) -> None:
         assert server.url in told["server"].found
         done = subprocess.run([VAI, "doctor", "--data-dir", tmp_path / "data"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("✓") == 12
+    assert done.stdout.count("✓") == 13
 
 
 def test_before_the_first_start_nothing_is_wrong(tmp_path: Path) -> None:

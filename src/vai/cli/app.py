@@ -30,10 +30,14 @@ _ENTRIES = {
     "run": _Entry("vai.cli.run", "Run an automation from a file, here and now, without a server."),
     "automations": _Entry("vai.cli.automations", "Define automations: apply, list, show, publish, validate, delete."),
     "runs": _Entry("vai.cli.runs", "Start runs and follow them: start, list, show, watch, logs, cancel, retry."),
+    "connections": _Entry(
+        "vai.cli.connections", "Credentials of other systems: list, get, create, update, delete, verify."
+    ),
     "kinds": _Entry("vai.cli.kinds", "What steps can do: list, show."),
     "doctor": _Entry("vai.cli.doctor", "Look at everything an operator would, and say what to do."),
     "backup": _Entry("vai.cli.backup", "Write the whole database into one file, also while servers use it."),
     "restore": _Entry("vai.cli.restore", "Put a backup in the place of the database."),
+    "keys": _Entry("vai.cli.keys", "The master keys that credentials are encrypted under: rotate."),
     "version": _Entry("vai.cli.version", "Show the version."),
 }
 

@@ -127,6 +127,36 @@ class Api:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
         return self.transport.open_stream(f"automation-runs/{run_id}/events", headers, silence)
 
+    # --- connections
+
+    def connections(self) -> Iterator[Body]:
+        """All connections, newest first."""
+        offset, more = 0, True
+        while more:
+            page = self.transport.get("connections", limit=100, offset=offset)
+            yield from page["connections"]
+            offset, more = offset + 100, page["hasNext"]
+
+    def connection(self, connection_id: str) -> Body:
+        """One connection."""
+        return self.transport.get(f"connections/{connection_id}")
+
+    def create_connection(self, body: Body) -> Body:
+        """Make a connection."""
+        return self.transport.send("POST", "connections", body)
+
+    def update_connection(self, connection_id: str, body: Body) -> Body:
+        """Change a connection."""
+        return self.transport.send("PATCH", f"connections/{connection_id}", body)
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Remove a connection."""
+        self.transport.request("DELETE", f"connections/{connection_id}")
+
+    def verify_connection(self, connection_id: str) -> Body:
+        """Try a connection."""
+        return self.transport.send("POST", f"connections/{connection_id}/verify", None)
+
     # --- kinds
 
     def kinds(self) -> Body:

@@ -9,7 +9,7 @@ from vai.connections.door import (
     Verdict,
     Verifier,
 )
-from vai.connections.keys import BadMasterKey, KeyLost, MasterKeys
+from vai.connections.keys import BadMasterKey, KeyLost, MasterKeys, fingerprint_of
 from vai.connections.sealing import Sealing
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "SlugTaken",
     "Verdict",
     "Verifier",
+    "fingerprint_of",
 ]

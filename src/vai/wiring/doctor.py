@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from vai.actions import BadActions, registry
+from vai.connections import BadMasterKey, fingerprint_of
 from vai.ports import Standing, StoreUnavailable
 from vai.settings import Settings
 from vai.storage import open_database
@@ -22,7 +23,8 @@ from vai.storage.inspection import Inspection, inspect
 from vai.storage.migrate import KNOWN
 from vai.telemetry import are_wanted
 from vai.wiring.dag import served_here
-from vai.wiring.system import clock
+from vai.wiring.faults import CannotServe
+from vai.wiring.system import clock, master_keys
 
 OK, NOTE, WRONG = "ok", "note", "wrong"
 
@@ -44,6 +46,7 @@ class Finding(NamedTuple):
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one after the other. Changes nothing. Blocks."""
     yield from _data_folder(settings)
+    yield _master_key(settings)
     yield _disk(settings)
     try:
         inspection = inspect(open_database(settings.database), clock, served_here(settings))
@@ -83,6 +86,20 @@ def _data_folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("admin key", WRONG, f"Others than its owner may read {key}.", f"chmod 600 {key}")
     else:
         yield Finding("admin key", OK, f"{key} is its owner's alone.")
+
+
+def _master_key(settings: Settings) -> Finding:
+    try:
+        keys = master_keys(settings)
+        known = len(keys.known())
+    except (CannotServe, BadMasterKey) as reason:
+        return Finding("master key", WRONG, str(reason), "Credentials of connections cannot be opened until then.")
+    if not known:
+        return Finding("master key", OK, f"{keys.file} is made when the first credentials are stored.")
+    if not settings.secret_key and stat.S_IMODE(keys.file.stat().st_mode) & 0o077:
+        return Finding("master key", WRONG, f"Others than its owner may read {keys.file}.", f"chmod 600 {keys.file}")
+    found = f"{known} in {keys.place}, the newest is {fingerprint_of(keys.newest())}."
+    return Finding("master key", OK, found)
 
 
 def _disk(settings: Settings) -> Finding:
