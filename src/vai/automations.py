@@ -9,8 +9,8 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.access import Principal
-from vai.definition import Definition
-from vai.ports import AlreadyExists, AutomationRecord, Clock, RunRecord, Store, VersionRecord, VersionsSummary
+from vai.definition import Definition, InvalidDefinition
+from vai.ports import AlreadyExists, AutomationRecord, Clock, Fault, RunRecord, Store, VersionRecord, VersionsSummary
 from vai.runs.definitions import Definitions
 from vai.runs.errors import NotFound, RunsError
 
@@ -63,6 +63,28 @@ class AutomationPatch(msgspec.Struct, frozen=True):
     trigger_type: str | msgspec.UnsetType = msgspec.UNSET
 
 
+HIDDEN = "***"
+"""What stands for a trigger's secret in what is shown; given back, it means the one that there was."""
+
+
+def shown_config(config: Any) -> Any:
+    """A config as people may see it: the secret of its trigger is never shown again."""
+    if isinstance(config, Mapping) and config.get("secret") is not None:
+        return {**config, "secret": HIDDEN}
+    return config
+
+
+def _with_secret(config: Any, before: Any) -> Any:
+    """The config with the secret that there was, where it has what stands for one. Raises InvalidDefinition."""
+    if not isinstance(config, Mapping) or config.get("secret") != HIDDEN:
+        return config
+    known = before.get("secret") if isinstance(before, Mapping) else None
+    if known is None:
+        sentence = f"{HIDDEN!r} stands for the secret that there was, and there was none."
+        raise InvalidDefinition([Fault(("secret",), sentence)])
+    return {**config, "secret": known}
+
+
 class Automations:
     """The automations of all organizations; every question names the one that asks."""
 
@@ -77,7 +99,8 @@ class Automations:
 
     async def create(self, who: Principal, new: NewAutomation) -> AutomationView:
         """Define an automation; its first version is a draft. Raises InvalidDefinition, NameTaken."""
-        await self._definitions.parse(new.config)
+        config = _with_secret(new.config, None)
+        await self._definitions.parse(config)
         await self._refuse_taken_name(who, new.name)
         now = self._clock()
         record = AutomationRecord(
@@ -94,7 +117,7 @@ class Automations:
             updated_at=now,
         )
         try:
-            await self._store.create_automation(record, self._version(record, 1, new.config))
+            await self._store.create_automation(record, self._version(record, 1, config))
         except AlreadyExists:  # somebody took the name since it was looked up
             raise _name_taken(new.name) from None
         return await self.get(who, record.id)
@@ -162,6 +185,8 @@ class Automations:
     async def _save_draft(self, record: AutomationRecord, config: Any) -> VersionRecord:
         versions = await self._store.versions(record.tenant_id, record.id)
         draft = next((v for v in versions if v.status == "draft"), None)
+        source = draft or next((v for v in versions if v.status == "active"), versions[0])
+        config = _with_secret(config, source.config)
         if draft is None:
             number = max((v.number for v in versions), default=0) + 1
             draft = self._version(record, number, config)
@@ -202,9 +227,8 @@ class Automations:
         versions = await self.versions(who, automation_id)
         if any(version.status == "draft" for version in versions):
             raise VersionConflict("There is a draft already: update or publish that one.")
-        if config is msgspec.UNSET:
-            source = next((v for v in versions if v.status == "active"), versions[0])
-            config = source.config
+        source = next((v for v in versions if v.status == "active"), versions[0])
+        config = source.config if config is msgspec.UNSET else _with_secret(config, source.config)
         await self._definitions.parse(config)
         draft = self._version(record, versions[0].number + 1, config)
         await self._save(record, [draft])

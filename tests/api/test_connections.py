@@ -70,3 +70,26 @@ async def test_a_step_never_gets_the_connection_of_another_organization(us: Orga
     run = await us.finished(step("a", "leak", connection_ref=theirs["id"]))
     steps = (await us.get(f"/automation-runs/{run['id']}/steps")).json()["steps"]
     assert steps[0]["error"]["type"] == "connection_missing"
+
+
+async def test_the_secret_of_a_trigger_is_never_shown_and_is_kept_when_given_back(us: Organization) -> None:
+    config = {"path": "orders", "secret": "whsec_hush", "action": {"kind": "echo", "definition": {"value": 1}}}
+    made = await us.post("/automations", json={"name": "hook", "config": config})
+    assert made.status_code == 201, made.text
+    path = f"/automations/{made.json()['id']}"
+    shown = made.json()["config"]
+    assert shown == {**config, "secret": "***"}
+    changed = await us.http.patch(path, json={"config": {**shown, "path": "others"}})
+    listed = await us.get("/automations")
+    for answer in (made, changed, listed, await us.get(path), await us.get(f"{path}/versions")):
+        assert answer.status_code < 300
+        assert "whsec_hush" not in answer.text
+    (version,) = await us.site.system.store.versions(made.json()["tenantId"], made.json()["id"])
+    assert (version.config["secret"], version.config["path"]) == ("whsec_hush", "others")
+
+
+async def test_what_stands_for_a_secret_is_refused_where_there_was_none(us: Organization) -> None:
+    config = {"path": "orders", "secret": "***", "action": {"kind": "echo"}}
+    answer = await us.post("/automations", json={"name": "no hook", "config": config})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "config", "secret"]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from vai.automations import AutomationPage, AutomationView
+from vai.automations import AutomationPage, AutomationView, shown_config
 from vai.domain.ids import idempotency_key
 from vai.domain.retry import PlannedAction, PlannedStep
 from vai.domain.state import Instant, StepState
@@ -176,7 +176,7 @@ def automation(view: AutomationView) -> dict[str, Any]:
         "status": record.status,
         "triggerType": record.trigger_type,
         "orchestratorType": record.orchestrator_type,
-        "config": view.versions.config,
+        "config": shown_config(view.versions.config),
         "templateId": record.template_id,
         "sourceType": "manual",
         "sourceAgentRunId": None,
@@ -215,7 +215,7 @@ def version(record: VersionRecord) -> dict[str, Any]:
         "automationId": record.automation_id,
         "number": record.number,
         "status": record.status,
-        "config": record.config,
+        "config": shown_config(record.config),
         "createdAt": rfc3339(record.created_at),
         "updatedAt": rfc3339(record.updated_at),
         "publishedAt": _time(record.published_at),
