@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000, help="at least so many runs a storm")
     parser.add_argument("--seconds", type=float, default=30, help="at least so long a storm")
     parser.add_argument("--seed", type=int, default=1, help="of the first storm")
+    parser.add_argument("--people", type=int, default=3, help="who start, cancel and retry runs at once")
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     given = parser.parse_args()
     databases = ["sqlite", "postgresql"] if given.database == "both" else [given.database]
@@ -28,7 +29,7 @@ def main() -> int:
     wrong = 0
     for seed in range(given.seed, given.seed + given.storms):
         for database in databases:
-            wrong += _one(Plan(seed, database, given.runs, given.seconds))
+            wrong += _one(Plan(seed, database, given.runs, given.seconds, given.people))
     return 1 if wrong else 0
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,10 +20,12 @@ import httpx
 from tests.chaos.proxy import Proxy
 from tests.postgres import Postgres, create_database
 from tests.serving import free_port
+from tests.small_disk import SmallDisk, may_mount, small_disk
 
 ACTIONS = Path(__file__).with_name("actions.py")
 # What was committed has left the server's process when the answer comes: kill -9 must lose none of it.
 SURVIVES_KILLS = ("fsync=off", "synchronous_commit=on")
+_DISK_MIB = 768  # holds what ten thousand runs leave
 SETTINGS = {"VAI_LEASE_SECONDS": "2", "VAI_RENEW_SECONDS": "0.5", "VAI_POLL_SECONDS": "0.3", "VAI_DRAIN_SECONDS": "5"}
 
 
@@ -83,6 +86,8 @@ class Cluster:
         self.folder = folder
         self.postgres = Postgres(SURVIVES_KILLS) if database == "postgresql" else None
         self.proxy: Proxy | None = None
+        self.disk: SmallDisk | None = None  # that holds a SQLite file, where mounting is allowed
+        self._disks = ExitStack()
         self.nodes: list[Node] = []
         self._clients: dict[str, httpx.Client] = {}
         self._over = threading.Event()
@@ -95,6 +100,8 @@ class Cluster:
             path = urlsplit(create_database(self.postgres.url)).path
             self.proxy = Proxy(f"{self.postgres.folder}/.s.PGSQL.5432")
             url = f"postgresql://vai@127.0.0.1:{self.proxy.port}{path}"
+        elif may_mount():
+            self.disk = self._disks.enter_context(small_disk(self.folder / "data", _DISK_MIB))
         names = (("one", True), ("two", True), ("worker", False))
         self.nodes = [Node(self.folder, name, url, serves=serves) for name, serves in names]
         # One after the other: the first makes the tables and the key.
@@ -127,6 +134,7 @@ class Cluster:
             self.proxy.close()
         if self.postgres is not None:
             self.postgres.remove()
+        self._disks.close()
 
     def _supervise(self) -> None:
         while not self._over.wait(0.1):

@@ -88,6 +88,18 @@ def slow_the_line(cluster: Cluster, chance: random.Random) -> str:
     return "slowed the line to the database"
 
 
+def fill_the_disk(cluster: Cluster, chance: random.Random) -> str:
+    """The disk under the database is full for a while."""
+    if cluster.disk is None:
+        return stop_a_process(cluster, chance)
+    cluster.disk.fill()
+    try:
+        _wait(chance.uniform(0.5, 2.0))
+    finally:
+        cluster.disk.make_room()
+    return "filled the disk for a while"
+
+
 FAULTS: tuple[Fault, ...] = (
     kill_a_process,
     kill_every_process,
@@ -97,4 +109,5 @@ FAULTS: tuple[Fault, ...] = (
     kill_the_database,
     cut_the_line,
     slow_the_line,
+    fill_the_disk,
 )

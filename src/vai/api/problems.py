@@ -15,7 +15,7 @@ from vai.automations import HasLiveRuns, NameTaken, VersionConflict
 from vai.connections import BadMasterKey, ConnectionChanged, KeyLost, SlugTaken
 from vai.definition import InvalidDefinition
 from vai.domain.refusals import Refusal, StepKeyNotAllowed, UnknownStep
-from vai.ports import Fault, StoreUnavailable
+from vai.ports import DiskFull, Fault, StoreUnavailable
 from vai.runs import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable
 from vai.runs.door import Contended
 
@@ -110,6 +110,9 @@ def problem_of(error: Exception) -> Problem:
         return Problem(401, "unauthenticated", str(error), headers={"WWW-Authenticate": "Bearer"})
     if isinstance(error, Refusal):
         return Problem(409, _slug_of(error), error.message)
+    if isinstance(error, DiskFull):
+        detail = "The disk of the database is full; nothing of the request was kept. Free some space, then try again."
+        return Problem(503, "disk-full", detail, headers={"Retry-After": "5"})
     if isinstance(error, StoreUnavailable):
         detail = "The database cannot be reached just now; nothing of the request was kept. Try again shortly."
         return Problem(503, "store-unavailable", detail, headers={"Retry-After": "5"})

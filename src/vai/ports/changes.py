@@ -111,5 +111,9 @@ class StoreUnavailable(Exception):
     """The database cannot be reached or written just now; nothing of the request was kept."""
 
 
+class DiskFull(StoreUnavailable):
+    """The database has no room; what only reads still works, and the rest when there is room again."""
+
+
 class AlreadyExists(Exception):
     """Something with this id or name is there already, or what it refers to is gone; nothing was written."""

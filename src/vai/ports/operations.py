@@ -63,6 +63,11 @@ class OperationsStore(Protocol):
         """Since when the database cannot be used; None while it can."""
         ...
 
+    @property
+    def outage_reason(self) -> str:
+        """Why it cannot be used, as a sentence for operators; while it can, why it could not the last time."""
+        ...
+
     async def standing(self, orchestrators: Sequence[str] = ...) -> Standing:
         """How things stand; waiting runs are counted of these orchestrators."""
         ...

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, literal_column
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import ColumnElement
 
-from vai.ports import AlreadyExists, StoreUnavailable
+from vai.ports import AlreadyExists, DiskFull, StoreUnavailable
 from vai.storage.database import Database, Session
 from vai.storage.jobs import Committed
 from vai.storage.listener import Listener
@@ -139,6 +139,8 @@ class PostgresDatabase(Database):
             return ValueError(f"PostgreSQL cannot store this: {str(error).splitlines()[0]}.")
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
             return StoreUnavailable(f"The database {self._name} only allows reading; is it a standby?")
+        if isinstance(error, psycopg.errors.DiskFull):
+            return DiskFull(self._sentence(error))
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return StoreUnavailable(self._sentence(error))
         return error

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, bindparam
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.sql import ColumnElement
 
-from vai.ports import AlreadyExists, StoreUnavailable
+from vai.ports import AlreadyExists, DiskFull, StoreUnavailable
 from vai.storage.database import Database, Session
 from vai.storage.jobs import Committed
 from vai.storage.migrate import migrate_sqlite, opening
@@ -145,7 +145,8 @@ class SqliteDatabase(Database):
             return StoreUnavailable(f"The directory {self.path.parent} cannot be used: {error.strerror}.")
         if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.ProgrammingError):
             return error
-        return StoreUnavailable(_sentence(error, self.path))
+        is_full = (getattr(error, "sqlite_errorname", "") or "").startswith("SQLITE_FULL")
+        return (DiskFull if is_full else StoreUnavailable)(_sentence(error, self.path))
 
     # --- engines ---------------------------------------------------------------------------------------------
 

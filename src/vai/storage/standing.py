@@ -75,6 +75,11 @@ class Operations(StoreBase):
         """Since when the database cannot be used; None while it can."""
         return self._db.outage.since
 
+    @property
+    def outage_reason(self) -> str:
+        """Why it cannot be used, or could not the last time."""
+        return self._db.outage.reason
+
     async def standing(self, orchestrators: Sequence[str] = ORCHESTRATORS) -> Standing:
         """How things stand; waiting runs are counted of these orchestrators."""
         clock = self._clock()

@@ -95,6 +95,9 @@ class Watch:
         except (StoreUnavailable, TimeoutError) as reason:
             detail = str(reason) or f"The database has not answered for {_ANSWERS_SECONDS:g} s."
             return {"status": "failing", "detail": detail, "since": _text(self._store.outage_since)}
+        if (since := self._store.outage_since) is not None:
+            # It reads, and has room for what is small: the disk is full.
+            return {"status": "failing", "detail": self._store.outage_reason, "since": _text(since)}
         latency = round((time.perf_counter() - began) * 1000, 2)
         # Without notifications other processes' commits are found by looking, a little later.
         status = "degraded" if described.get("listening") is False else "ok"
