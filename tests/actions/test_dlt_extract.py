@@ -18,7 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.actions.context import Context
-from vai.ports import ActionFailed, Actions, ActionStopped
+from vai.ports import ActionFailed, Actions, ActionStopped, Connection
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -147,6 +147,10 @@ async def test_from_a_database(kinds: Actions, context: Context, tmp_path: Path,
         kinds, context, source={**source, "tables": None}, destination=duck(database), datasetName="all_of_it"
     )
     assert everything["tables"] == {"people": 2, "other": 1}
+    held = Connection("1", "people", "sqlalchemy", {}, {"url": source["url"]})
+    connected = Context(connections=[("people", held)])
+    by_ref = {"type": "sql_database", "connectionRef": "people", "tables": ["people"]}
+    assert (await extract(kinds, connected, source=by_ref, destination=duck(database)))["tables"] == {"people": 2}
     error = await refused(kinds, context, source={**source, "tables": ["none"]}, destination=duck(database))
     assert error.type == "table_not_found"
 

@@ -2,15 +2,24 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from vai.actions.checking import Definition
+from vai.actions.checking import ConnectionRef, Definition
 
 WriteDisposition = Literal["append", "replace", "merge"]
 FileFormat = Literal["csv", "jsonl", "parquet"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Names = list[Name] | Name
 DatabaseUrl = Annotated[SecretStr, Field(description="For example postgresql://user:password@host:5432/name")]
+
+
+def one_way(url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    """The url, if just one of it and a connection is given."""
+    if url is None and info.data.get("connection_ref") is None:
+        raise ValueError("is required, or a connectionRef")
+    if url is not None and info.data.get("connection_ref") is not None:
+        raise ValueError("give url or connectionRef, not both")
+    return url
 
 
 class Incremental(Definition):
@@ -63,11 +72,17 @@ class SqlSource(Definition):
     """A database that SQLAlchemy can reach."""
 
     type: Literal["sql_database"]
-    url: DatabaseUrl
+    connection_ref: ConnectionRef | None = Field(None, description="The connection whose credentials hold the url")
+    url: DatabaseUrl | None = Field(None, validate_default=True)
     database_schema: str | None = Field(None, alias="schema")
     tables: list[SqlTable] | None = Field(None, description="Default: all")
     include_views: bool = False
     chunk_size: int = Field(50_000, ge=1)
+
+    @field_validator("url")
+    @classmethod
+    def _reached(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        return one_way(url, info)
 
     @field_validator("tables", mode="before")
     @classmethod
@@ -122,7 +137,13 @@ class PostgresDestination(Definition):
     """A PostgreSQL database."""
 
     type: Literal["postgres"]
-    url: DatabaseUrl
+    connection_ref: ConnectionRef | None = Field(None, description="The connection whose credentials hold the url")
+    url: DatabaseUrl | None = Field(None, validate_default=True)
+
+    @field_validator("url")
+    @classmethod
+    def _reached(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        return one_way(url, info)
 
 
 class FilesystemDestination(Definition):

@@ -15,7 +15,7 @@ from vai.actions.file_locks import FileLocks
 from vai.actions.kind import Kind
 from vai.actions.process import Processes, Work
 from vai.actions.secrets import revealed, secrets_of
-from vai.ports import ActionContext
+from vai.ports import ActionContext, ActionFailed
 
 
 class DltExtract(Kind):
@@ -44,6 +44,7 @@ class DltExtract(Kind):
         async with self._locks.held(files, context):
             with _working_folder(self._data_dir, context) as folder:
                 request = {"folder": str(folder), **revealed(extract), "pipeline_name": name}
+                _reach(request, context)
                 work = Work("vai.actions.dlt_child:run", request, secrets_of(extract))
                 try:
                     return await self._processes.run(work, context)
@@ -54,10 +55,21 @@ class DltExtract(Kind):
 
 def pipeline_name(extract: ExtractDefinition, tenant_id: str) -> str:
     """The same for the same tables from the same kind of source to the same place, whatever the credentials."""
-    place = extract.destination.model_dump(exclude={"url", "credentials"}, mode="json")
+    place = extract.destination.model_dump(exclude={"url", "credentials", "connection_ref"}, mode="json")
     tables = [table.name for table in extract.source.tables or ()]
     identity = [tenant_id, place, extract.dataset_name, extract.source.type, tables]
     return f"vai_{hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]}"
+
+
+def _reach(request: dict[str, Any], context: ActionContext) -> None:
+    """Put the address in where a connection holds it."""
+    for end in (request["source"], request["destination"]):
+        if end.get("connection_ref") is not None:
+            connection = context.connection(end["connection_ref"])
+            if "url" not in connection.credentials:
+                sentence = f"The connection {connection.slug} has no url among its credentials."
+                raise ActionFailed("invalid_connection", sentence)
+            end["url"] = str(connection.credentials["url"])
 
 
 @contextlib.contextmanager
