@@ -286,3 +286,33 @@ async def test_a_hundred_runs_at_once_all_end(world: World) -> None:
     started = await asyncio.gather(*(world.runs.start(world.who, StartRun(automation)) for _ in range(100)))
     runs = await asyncio.gather(*(world.end(created.run.id) for created in started))
     assert {run.status for run in runs} == {RunStatus.COMPLETED}
+
+
+async def test_what_a_reused_step_answered_is_there_whole_in_the_next_attempt(world: World, tmp_path: Path) -> None:
+    big = step("big", "large", definition={"size": 100_000})
+    odd = step("odd", "odd", definition={"path": str(tmp_path), "fail": "{{ size(steps.big.result.text) > 0 }}"})
+    after = step("after", "add", "odd", definition={"a": "{{ size(steps.big.result.text) }}", "b": 0})
+    run_id = await world.start([big, odd, after])
+    assert (await world.end(run_id)).status is RunStatus.FAILED
+    (tmp_path / "mended").touch()
+    seen = len(await world.types(run_id))
+    await world.runs.retry(world.who, run_id, RetryMode.FROM_FAILED, None)
+    assert (await world.end(run_id, after=seen)).status is RunStatus.COMPLETED
+    assert (await world.step(run_id, "after")).result.value == {"value": 100_000}
+    reused = await world.step(run_id, "big")
+    assert reused.attempt == 1
+    _, content = await world.runs.artifact(world.who, reused.result.artifact_id)
+    assert len(content) > 100_000
+
+
+async def test_a_failed_steps_last_answer_is_not_seen_by_the_next_attempt(world: World, tmp_path: Path) -> None:
+    odd = step("odd", "odd", definition={"path": str(tmp_path), "fail": True})
+    run_id = await world.start([odd, step("after", "noop", "odd")])
+    await world.end(run_id)
+    assert (await world.step(run_id, "odd")).error is not None
+    (tmp_path / "mended").touch()
+    seen = len(await world.types(run_id))
+    await world.runs.retry(world.who, run_id, RetryMode.FROM_FAILED, None)
+    await world.end(run_id, after=seen)
+    now = await world.step(run_id, "odd")
+    assert (now.status, now.error, now.attempt, now.tries) == (StepStatus.COMPLETED, None, 2, 1)

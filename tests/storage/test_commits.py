@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.storage.samples import NOW, Tenant, accept, change, held_writer, land, log, new_id, new_run, step
+from tests.storage.samples import NOW, Clock, Tenant, accept, change, held_writer, land, log, new_id, new_run, step
 from vai.domain.events import RunStarted, StepCompleted, StepProgress
 from vai.domain.state import Result
 from vai.domain.status import RunStatus, StepStatus
 from vai.ports import AlreadyExists, ArtifactRecord, Conflict, Landed, RunFilter, StoredEvent
+from vai.storage import open_store
 from vai.storage.store import SqlStore
 
 
@@ -314,3 +315,20 @@ async def test_two_processes_that_write_the_same_runs_do_not_block_each_other(
         assert [event.seq for event in stored] == list(range(1, len(stored) + 1))
         total += len(stored) - 1
     assert total == sum(counts)
+
+
+async def test_many_writers_on_one_database_are_never_refused(
+    store: SqlStore, database_url: str, tenant: Tenant, clock: Clock
+) -> None:
+    """What others call "database is locked": here each writer waits for its turn."""
+    others = [open_store(database_url, clock=clock) for _ in range(7)]
+    for other in others:
+        await other.open()
+    try:
+        writers = (store, *others)
+        accepted = await asyncio.gather(*(accept(writer, tenant) for writer in writers for _ in range(50)))
+        ended = [land(writer, change(run)) for writer, run in zip(writers * 50, accepted, strict=True)]
+        assert {landed.version for landed in await asyncio.gather(*ended)} == {2}
+    finally:
+        for other in others:
+            await other.close()
