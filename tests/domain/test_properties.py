@@ -13,10 +13,11 @@ from tests.domain.world import BROKEN, FLAKY, World, without_count
 from vai.domain import commands as c
 from vai.domain import events as e
 from vai.domain.graph import Graph
+from vai.domain.questions import Question
 from vai.domain.refusals import AlreadyResolved, Refusal
 from vai.domain.retry import PlannedAction, plan_retry
 from vai.domain.state import Result, RunState, StepState
-from vai.domain.status import RetryMode, RunStatus, SkipReason, StepStatus
+from vai.domain.status import OnExpire, RetryMode, RunStatus, SkipReason, StepStatus
 
 ENOUGH = 400  # commands: more than any run of so few steps takes to its end
 
@@ -126,6 +127,7 @@ class AnyRun(RuleBasedStateMachine):
             st.builds(c.Waits, **of, until=st.sampled_from([0, now - 5, now, now + 4_000, now + 9_000])),
             st.builds(c.AwaitsChild, **of, child_run_id=st.just("child")),
             st.builds(c.AwaitsDecision, **of, decision_id=st.just("decision")),
+            st.builds(c.AwaitsDecision, **of, decision_id=st.just("decision"), question=questions(now)),
         )
 
     # --- people, and other runs ----------------------------------------------------------------------------
@@ -174,7 +176,7 @@ class AnyRun(RuleBasedStateMachine):
         state = self.world.state
         asked = [(key, step.decision_id) for key, step in state.steps.items() if step.decision_id is not None]
         key, decision_id = data.draw(st.sampled_from([*asked * 3, ("nobody", "decision"), ("s0", "other")]))
-        command = c.Decide(key, decision_id, data.draw(st.booleans()), "someone", "because", {"a": 1})
+        command = c.Decide(key, decision_id, data.draw(st.booleans()), "someone", "Someone", "because", {"a": 1})
         found = state.steps.get(key)
         if found and found.status is StepStatus.AWAITING_APPROVAL and found.decision_id == decision_id:
             self.do(command)
@@ -209,6 +211,12 @@ class AnyRun(RuleBasedStateMachine):
             assert due is not None, f"nothing moves this run any more: {world.statuses()}"
             world.now = max(world.now, due)
             self.do(c.Advance())
+
+
+def questions(now: int) -> st.SearchStrategy[Question]:
+    """Questions that expire."""
+    expires_at = st.sampled_from([0, now, now + 4_000, now + 9_000])
+    return st.builds(Question, expires_at=expires_at, on_expire=st.sampled_from(OnExpire))
 
 
 def check_refusal(world: World, command: c.Command, expected: Refusal) -> None:

@@ -6,9 +6,10 @@ from tests.domain.world import BEGINNING, BROKEN, World, a_run, step
 from vai.domain import commands as c
 from vai.domain import events as e
 from vai.domain.graph import RetryPolicy
+from vai.domain.questions import Question
 from vai.domain.refusals import AlreadyResolved
 from vai.domain.state import Result
-from vai.domain.status import RunStatus, StepStatus
+from vai.domain.status import OnExpire, RunStatus, StepStatus
 
 
 def types(events: tuple[e.Event, ...]) -> list[str]:
@@ -37,9 +38,10 @@ def test_a_run_with_something_else_at_work_is_running() -> None:
 def test_a_yes_completes_the_step_and_leaves_what_follows_to_the_engine() -> None:
     world = at_the_gate()
     world.now += 10
-    decided = world.do(c.Decide("gate", "decision", True, "someone", "fine", {"amount": 3}))
+    decided = world.do(c.Decide("gate", "decision", True, "id", "someone", "fine", {"amount": 3}))
     assert types(decided) == ["step.decided", "step.completed", "run.resumed"]
-    value = {"outcome": "approved", "by": "someone", "reason": "fine", "fields": {"amount": 3}}
+    value = {"outcome": "approved", "by": "id", "byName": "someone", "reason": "fine", "fields": {"amount": 3}}
+    value["decidedAt"] = "2023-11-14T22:13:20.010Z"
     assert world.step("gate").result == Result(value)
     assert world.step("next").status is StepStatus.PENDING, "no engine is at work on it yet"
     assert world.state.due_at() == BEGINNING, "so that an engine takes it up at once"
@@ -48,7 +50,7 @@ def test_a_yes_completes_the_step_and_leaves_what_follows_to_the_engine() -> Non
 
 def test_a_no_fails_the_step() -> None:
     world = at_the_gate()
-    world.do(c.Decide("gate", "decision", False, "someone", "too much"))
+    world.do(c.Decide("gate", "decision", False, "id", "someone", "too much"))
     error = world.step("gate").error
     assert error is not None
     assert (error.type, error.message) == ("rejected", "too much")
@@ -136,3 +138,58 @@ def test_the_other_run_ends_once() -> None:
     world = waiting_for_a_child()
     world.do(c.FinishChild("call", "child"))
     assert world.do(c.FinishChild("call", "child", error=BROKEN)) == ()
+
+
+def until(rule: OnExpire, *others: str, **options: bool) -> World:
+    world = a_run(step("gate"), step("next", "gate"), *(step(key) for key in others), **options).start()
+    world.report(c.AwaitsDecision("gate", 1, "decision", Question(expires_at=BEGINNING + 500, on_expire=rule)))
+    return world
+
+
+def test_a_run_that_waits_for_a_person_in_time_is_due_at_the_expiry_and_waits_for_a_person_all_the_same() -> None:
+    world = until(OnExpire.FAIL)
+    assert world.state.status is RunStatus.AWAITING_APPROVAL
+    assert world.state.due_at() == world.step("gate").wake_at == BEGINNING + 500
+    assert world.wait(499) == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "error_type"),
+    [
+        (OnExpire.APPROVE, "completed", None),
+        (OnExpire.REJECT, "failed", "rejected"),
+        (OnExpire.FAIL, "failed", "expired"),
+    ],
+)
+def test_a_decision_that_nobody_takes_in_time_ends_by_its_rule(
+    rule: OnExpire, status: str, error_type: str | None
+) -> None:
+    world = until(rule)
+    assert types(world.wait(500))[:1] == ["step.decided"]
+    gate = world.step("gate")
+    assert (gate.status, gate.error and gate.error.type, gate.wake_at) == (status, error_type, None)
+    assert world.step("next").status is (StepStatus.SKIPPED if error_type else StepStatus.RUNNING)
+
+
+def test_an_answer_that_comes_too_late_is_not_taken() -> None:
+    world = until(OnExpire.REJECT)
+    world.now += 500
+    (decided, *_) = world.do(c.Decide("gate", "decision", True, "someone"))
+    assert isinstance(decided, e.StepDecided)
+    assert (decided.outcome, decided.by) == ("expired", None)
+    assert world.step("gate").status is StepStatus.FAILED
+
+
+def test_an_expiry_that_stops_the_run_leaves_what_it_has_cancelled_alone() -> None:
+    world = until(OnExpire.FAIL, "sleeps", fail_fast=True)
+    world.report(c.Waits("sleeps", 1, BEGINNING + 500))
+    world.wait(500)
+    assert (world.step("sleeps").status, world.state.status) == (StepStatus.CANCELLED, RunStatus.FAILED)
+
+
+def test_a_person_decides_before_the_expiry() -> None:
+    world = until(OnExpire.FAIL)
+    world.do(c.Decide("gate", "decision", True))
+    assert world.state.due_at() == BEGINNING, "only because the next step is free"
+    world.do(c.Advance())
+    assert world.wait(1_000) == ()

@@ -138,7 +138,7 @@ class World:
         moves = bool(state.executing or state.timed or state.free or children)
         assert moves == (state.status is RunStatus.RUNNING)
         assert moves or state.awaiting
-        if state.free or state.timed:
+        if state.free or state.timed or state.expiring:
             assert state.due_at() is not None
 
 

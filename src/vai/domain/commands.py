@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from vai.domain.questions import Question
 from vai.domain.state import Instant, Result, StepError
 from vai.domain.status import RetryMode
 
@@ -60,9 +61,10 @@ class AwaitsChild(Report, frozen=True):
 
 
 class AwaitsDecision(Report, frozen=True):
-    """It waits for a person."""
+    """It waits for a person's answer to `question`."""
 
     decision_id: str
+    question: Question = Question()
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -105,13 +107,15 @@ class Retry(msgspec.Struct, frozen=True):
 class Decide(msgspec.Struct, frozen=True):
     """A person's answer to an open decision of a step: yes completes it with `fields`, no fails it.
 
-    Where the question is whether an interrupted step had happened (`onInterrupt: ask`), no runs it again.
+    Where the question is whether an interrupted step had happened (`onInterrupt: ask`), `fields` are its result, and
+    no runs it again. An answer that comes after the decision has expired is not taken: the step expires.
     """
 
     key: str
     decision_id: str
     approved: bool
     by: str | None = None
+    by_name: str | None = None
     reason: str | None = None
     fields: dict[str, Any] = {}
 

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from vai.domain import commands as c
 from vai.domain import events as e
+from vai.domain.answers import expire, take_answer
 from vai.domain.deciding import Deciding
 from vai.domain.evolve import Draft
-from vai.domain.ids import interrupt_decision_id
 from vai.domain.interrupts import interrupt
 from vai.domain.refusals import AlreadyResolved
 from vai.domain.reports import fail_or_try_again, take_due, take_report
 from vai.domain.retry import plan_retry, rerun_keys
-from vai.domain.state import Instant, Result, RunState, StepError
+from vai.domain.state import Instant, Result, RunState
 from vai.domain.status import RunStatus, StepStatus
 
 
@@ -108,14 +108,10 @@ def _decide(deciding: Deciding, command: c.Decide) -> None:
     step = deciding.draft.steps.get(command.key)
     if step is None or step.status is not StepStatus.AWAITING_APPROVAL or step.decision_id != command.decision_id:
         raise AlreadyResolved
-    now, outcome = deciding.now, "approved" if command.approved else "rejected"
-    deciding.emit(e.StepDecided(now, command.key, command.decision_id, outcome, command.by, command.reason))
-    if command.approved:
-        value = {"outcome": outcome, "by": command.by, "reason": command.reason, "fields": command.fields}
-        deciding.end(e.StepCompleted(now, command.key, Result(value)))
-    elif command.decision_id != interrupt_decision_id(deciding.draft.origin.id, step):
-        deciding.fail(command.key, StepError("rejected", command.reason or "Rejected."))
-    # Else the question was whether an interrupted step had happened, it had not, and so it is free to run again.
+    if step.wake_at is not None and step.wake_at <= deciding.now:
+        expire(deciding, step)
+    else:
+        take_answer(deciding, step, command)
 
 
 def _finish_child(deciding: Deciding, command: c.FinishChild) -> None:

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from vai.domain.questions import Question
 from vai.domain.state import Instant, Result, RunError, StepError
-from vai.domain.status import RetryMode, SkipReason
+from vai.domain.status import DecisionStatus, RetryMode, SkipReason
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
@@ -193,16 +194,20 @@ class StepAwaitingApproval(StepEvent, frozen=True):
 
     type = "step.awaiting_approval"
     decision_id: str
+    question: Question = Question()
 
 
 class StepDecided(StepEvent, frozen=True):
-    """A person decided. What that means for the step follows; by itself the step is pending again."""
+    """A person decided, or nobody did in time (`expired`). What that means for the step follows; by itself the step
+    is pending again."""
 
     type = "step.decided"
     decision_id: str
-    outcome: str
+    outcome: DecisionStatus
     by: str | None = None
+    by_name: str | None = None
     reason: str | None = None
+    fields: dict[str, Any] = {}
 
 
 class StepProgress(StepEvent, frozen=True):

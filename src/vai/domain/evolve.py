@@ -32,6 +32,7 @@ class Draft(msgspec.Struct):
     error: RunError | None
     unfinished: int
     awaiting: int
+    expiring: int
     executing: int
     timed: int
     free: int
@@ -42,7 +43,7 @@ class Draft(msgspec.Struct):
         return cls(
             state, state.graph, dict(state.steps), state.status, state.attempt, state.started_at, state.completed_at,
             state.attempt_started_at, state.cancel_requested_at, state.stopping, state.error,
-            state.unfinished, state.awaiting, state.executing, state.timed, state.free,
+            state.unfinished, state.awaiting, state.expiring, state.executing, state.timed, state.free,
         )  # fmt: skip
 
     @property
@@ -55,7 +56,8 @@ class Draft(msgspec.Struct):
         return RunState(
             self.origin.id, self.graph, self.origin.context, self.steps, self.status, self.attempt,
             self.started_at, self.completed_at, self.attempt_started_at, self.cancel_requested_at,
-            self.stopping, self.error, self.unfinished, self.awaiting, self.executing, self.timed, self.free,
+            self.stopping, self.error, self.unfinished, self.awaiting, self.expiring, self.executing, self.timed,
+            self.free,
         )  # fmt: skip
 
     def put(self, step: StepState) -> None:
@@ -103,7 +105,7 @@ class Draft(msgspec.Struct):
         self.steps[parent] = _replace(step, fan=_replace(fan, held=fan.held - 1))
 
     def _count(self, step: StepState, by: int) -> None:
-        """Where a step counts that is not final; each counts once at most."""
+        """Where a step counts that is not final; each counts once at most, but for one that awaits approval in time."""
         status = step.status
         if status is StepStatus.RUNNING:
             if step.wake_at is not None:
@@ -112,6 +114,8 @@ class Draft(msgspec.Struct):
                 self.executing += by
         elif status is StepStatus.AWAITING_APPROVAL:
             self.awaiting += by
+            if step.wake_at is not None:
+                self.expiring += by
         elif step.next_attempt_at is not None:
             self.timed += by
         elif step.unmet == 0:
@@ -279,6 +283,7 @@ def _end(draft: Draft, event: e.StepEvent, status: StepStatus, result: Result | 
         result=result,
         error=error,
         wake_at=None,
+        on_expire=None,
         next_attempt_at=None,
     )
     draft.finish(ended)
@@ -316,12 +321,20 @@ def _step_child_ended(draft: Draft, event: e.StepChildEnded) -> None:
 
 
 def _step_awaiting_approval(draft: Draft, event: e.StepAwaitingApproval) -> None:
-    step = draft.steps[event.key]
-    draft.put(_replace(step, status=StepStatus.AWAITING_APPROVAL, decision_id=event.decision_id))
+    step, question = draft.steps[event.key], event.question
+    draft.put(
+        _replace(
+            step,
+            status=StepStatus.AWAITING_APPROVAL,
+            decision_id=event.decision_id,
+            wake_at=question.expires_at,
+            on_expire=None if question.expires_at is None else question.on_expire,
+        )
+    )
 
 
 def _step_decided(draft: Draft, event: e.StepDecided) -> None:
-    draft.put(_replace(draft.steps[event.key], status=StepStatus.PENDING))
+    draft.put(_replace(draft.steps[event.key], status=StepStatus.PENDING, wake_at=None, on_expire=None))
 
 
 HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {

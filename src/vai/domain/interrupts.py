@@ -3,11 +3,17 @@
 from vai.domain import events as e
 from vai.domain.deciding import Deciding
 from vai.domain.ids import interrupt_decision_id
-from vai.domain.state import StepError, StepState
-from vai.domain.status import OnInterrupt
+from vai.domain.questions import Question
+from vai.domain.state import StepError
+from vai.domain.status import DecisionKind, OnInterrupt
 
 MAX_INTERRUPTS = 5
 """A step whose engine dies this often in one attempt is taken to be the cause, and fails."""
+
+_MESSAGE = (
+    "Its engine went away in the middle of it. Yes: it had happened, and its result is in the fields. "
+    "No: it runs again."
+)
 
 
 def interrupt(deciding: Deciding, key: str, reason: str) -> None:
@@ -27,8 +33,7 @@ def interrupt(deciding: Deciding, key: str, reason: str) -> None:
         message = f"Its engine went away in the middle of it {step.interrupts} times."
         deciding.fail(key, StepError("interrupted", message))
     elif rule is OnInterrupt.ASK:
-        deciding.emit(e.StepAwaitingApproval(deciding.now, key, _question(deciding, step)))
-
-
-def _question(deciding: Deciding, step: StepState) -> str:
-    return interrupt_decision_id(deciding.draft.origin.id, step)
+        decision_id = interrupt_decision_id(deciding.draft.origin.id, step)
+        name = draft.graph.steps[key].name or key
+        question = Question(f"Had {name} happened?", _MESSAGE, DecisionKind.INTERRUPT)
+        deciding.emit(e.StepAwaitingApproval(deciding.now, key, decision_id, question))

@@ -5,6 +5,7 @@ from typing import Any
 
 from vai.domain import commands as c
 from vai.domain import events as e
+from vai.domain.answers import expire
 from vai.domain.backoff import may_retry, next_attempt_at
 from vai.domain.deciding import Deciding
 from vai.domain.interrupts import interrupt
@@ -24,11 +25,14 @@ def take_report(deciding: Deciding, report: c.Report) -> None:
 def take_due(deciding: Deciding) -> None:
     """Take in all that is due by now. The run's limit comes before backoffs: at the limit nothing starts any more."""
     draft, now = deciding.draft, deciding.now
-    if not draft.timed and draft.graph.timeout_seconds is None:
+    if not (draft.timed or draft.expiring) and draft.graph.timeout_seconds is None:
         return
     again = []
-    for step in list(draft.steps.values()) if draft.timed else ():
-        if step.wake_at is not None and step.wake_at <= now:
+    for key in list(draft.steps) if draft.timed or draft.expiring else ():
+        step = draft.steps[key]  # as it is now: what ended before may have stopped the run
+        if step.is_expiring and (step.wake_at or 0) <= now:
+            expire(deciding, step)
+        elif step.wake_at is not None and step.wake_at <= now:
             deciding.end(e.StepCompleted(now, step.key, step.result or Result()))
         elif step.next_attempt_at is not None and step.next_attempt_at <= now:
             again.append(step)
@@ -95,7 +99,7 @@ def _awaits_child(deciding: Deciding, step: StepState, report: c.AwaitsChild) ->
 
 
 def _awaits_decision(deciding: Deciding, step: StepState, report: c.AwaitsDecision) -> None:
-    _suspend(deciding, e.StepAwaitingApproval(deciding.now, step.key, report.decision_id))
+    _suspend(deciding, e.StepAwaitingApproval(deciding.now, step.key, report.decision_id, report.question))
 
 
 def _suspend(deciding: Deciding, event: e.StepEvent) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from vai.domain.graph import Graph
-from vai.domain.status import RunStatus, SkipReason, StepStatus
+from vai.domain.status import OnExpire, RunStatus, SkipReason, StepStatus
 
 Instant = int
 """A point in time: milliseconds since 1970-01-01 UTC."""
@@ -63,8 +63,9 @@ class StepState(msgspec.Struct, frozen=True):
     tries: int = 0  # executions begun in this attempt of the run
     interrupts: int = 0
     next_attempt_at: Instant | None = None  # backing off until then
-    wake_at: Instant | None = None  # suspended on a timer until then
+    wake_at: Instant | None = None  # suspended on a timer until then, or awaits approval no longer than that
     decision_id: str | None = None
+    on_expire: OnExpire | None = None  # what it means that nobody decides in time, while it awaits approval
     child_run_id: str | None = None
     skip_reason: SkipReason | None = None
     skipped_by: str | None = None  # the step that took another branch
@@ -83,8 +84,14 @@ class StepState(msgspec.Struct, frozen=True):
 
     @property
     def is_timed(self) -> bool:
-        """True when a point in time will move it."""
-        return self.wake_at is not None or self.next_attempt_at is not None
+        """True when a point in time will move it, and nothing else has to."""
+        is_expiring = self.status is StepStatus.AWAITING_APPROVAL
+        return not is_expiring and (self.wake_at is not None or self.next_attempt_at is not None)
+
+    @property
+    def is_expiring(self) -> bool:
+        """True when it awaits approval, and no longer than until a point in time."""
+        return self.status is StepStatus.AWAITING_APPROVAL and self.wake_at is not None
 
 
 class RunContext(msgspec.Struct, frozen=True):
@@ -118,6 +125,7 @@ class RunState(msgspec.Struct, frozen=True):
     error: RunError | None = None
     unfinished: int = 0  # steps that are not final
     awaiting: int = 0  # steps in awaiting_approval
+    expiring: int = 0  # of these, how many do so only until a point in time
     executing: int = 0  # steps whose action is at work
     timed: int = 0  # steps that a point in time will move
     free: int = 0  # steps that start as soon as the run is driven
@@ -128,7 +136,7 @@ class RunState(msgspec.Struct, frozen=True):
         return self.cancel_requested_at is not None or self.stopping is not None
 
     def due_at(self) -> Instant | None:
-        """The next point in time that moves the run by itself: a timer, a backoff, or its limit.
+        """The next point in time that moves the run by itself: a timer, a backoff, an expiry, or its limit.
 
         A point in the past when steps are free that nobody has started: the run was handed back, or a person or
         another run has set them free.
@@ -137,7 +145,7 @@ class RunState(msgspec.Struct, frozen=True):
             return None
         if self.free:
             return self.attempt_started_at
-        steps = self.steps.values() if self.timed else ()
+        steps = self.steps.values() if self.timed or self.expiring else ()
         due = [at for step in steps for at in (step.wake_at, step.next_attempt_at) if at is not None]
         limit_at = run_limit_at(self)
         if limit_at is not None:
@@ -175,6 +183,7 @@ def restore_state(state: RunState) -> RunState:
         steps=steps,
         unfinished=sum(not step.status.is_final for step in steps.values()),
         awaiting=sum(step.status is StepStatus.AWAITING_APPROVAL for step in steps.values()),
+        expiring=sum(step.is_expiring for step in steps.values()),
         executing=sum(step.is_executing for step in steps.values()),
         timed=sum(step.is_timed for step in steps.values()),
         free=sum(step.is_free for step in steps.values()),

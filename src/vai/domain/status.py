@@ -69,6 +69,31 @@ class OnInterrupt(StrEnum):
     ASK = "ask"  # a person says whether it had happened: then it is completed, else it runs again
 
 
+class DecisionKind(StrEnum):
+    """What a decision is about."""
+
+    APPROVAL = "approval"  # whether the run goes on
+    INTERRUPT = "interrupt"  # whether an interrupted step had happened
+
+
+class DecisionStatus(StrEnum):
+    """Where a decision stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+class OnExpire(StrEnum):
+    """What it means for a step that nobody has decided in time."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    FAIL = "fail"
+
+
 class RetryMode(StrEnum):
     """How much of a final run a retry runs again."""
 

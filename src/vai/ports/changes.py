@@ -9,7 +9,7 @@ import msgspec
 
 from vai.domain.events import Event
 from vai.domain.state import Instant, RunState, StepState
-from vai.domain.status import RunStatus, StepStatus
+from vai.domain.status import DecisionStatus, RunStatus, StepStatus
 from vai.ports.records import RunRecord
 
 
@@ -103,6 +103,17 @@ class ActionRunFilter(msgspec.Struct, frozen=True):
     run_id: str | None = None
     kind: str | None = None
     status: StepStatus | None = None
+    limit: int = 100
+    offset: int = 0
+
+
+class DecisionFilter(msgspec.Struct, frozen=True):
+    """Which decisions a list shows. `assigned_to`: those that name one of these among their assignees."""
+
+    tenant_id: str
+    statuses: Sequence[DecisionStatus] = ()
+    run_id: str | None = None
+    assigned_to: Sequence[str] | None = None
     limit: int = 100
     offset: int = 0
 

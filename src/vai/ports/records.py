@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from vai.domain.state import Instant, RunError, StepState
-from vai.domain.status import RunStatus
+from vai.domain.status import DecisionKind, DecisionStatus, OnExpire, RunStatus
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -93,6 +93,31 @@ class UnheldRun(msgspec.Struct, frozen=True):
     version: int
     is_pending: bool  # it, or its new attempt, has not begun
     is_due: bool  # it waits for nothing but whoever drives it
+
+
+class DecisionRecord(msgspec.Struct, frozen=True):
+    """A question to people, and what became of it."""
+
+    id: str
+    tenant_id: str
+    run_id: str
+    attempt: int
+    step_key: str
+    kind: DecisionKind
+    title: str
+    message: str | None
+    fields_schema: Any  # JSON Schema of what is to be filled in
+    assignees: Sequence[str]
+    allow_self_approval: bool
+    status: DecisionStatus
+    expires_at: Instant | None
+    on_expire: OnExpire | None
+    decided_by: str | None  # the id of the key or session
+    decided_by_name: str | None
+    decided_at: Instant | None
+    reason: str | None
+    fields: Any
+    created_at: Instant
 
 
 class StoredEvent(msgspec.Struct, frozen=True):

@@ -8,7 +8,17 @@ from typing import Any, Protocol
 from vai.domain.events import Event
 from vai.domain.state import Instant
 from vai.domain.status import RunStatus
-from vai.ports.changes import ActionRunFilter, Busy, Created, NewRun, Outcome, Page, RunChange, RunFilter
+from vai.ports.changes import (
+    ActionRunFilter,
+    Busy,
+    Created,
+    DecisionFilter,
+    NewRun,
+    Outcome,
+    Page,
+    RunChange,
+    RunFilter,
+)
 from vai.ports.connections import ConnectionStore
 from vai.ports.operations import OperationsStore
 from vai.ports.records import (
@@ -16,6 +26,7 @@ from vai.ports.records import (
     ApiKeyRecord,
     ArtifactRecord,
     AutomationRecord,
+    DecisionRecord,
     EndedChild,
     LoadedRun,
     RunRecord,
@@ -61,6 +72,13 @@ class RunStore(Protocol):
     async def artifact(self, tenant_id: str, artifact_id: str) -> tuple[ArtifactRecord, str] | None: ...
 
 
+class DecisionStore(Protocol):
+    """Where decisions are read; changes of runs write them."""
+
+    async def decision(self, tenant_id: str, decision_id: str) -> DecisionRecord | None: ...
+    async def decisions(self, query: DecisionFilter) -> Page: ...
+
+
 class AutomationStore(Protocol):
     """Where automations and their versions are kept."""
 
@@ -104,6 +122,7 @@ class AccessStore(Protocol):
     async def organization_by_slug(self, slug: str) -> Mapping[str, Any] | None: ...
     async def create_api_key(self, key: ApiKeyRecord) -> None: ...
     async def api_key_by_hash(self, key_hash: str) -> ApiKeyRecord | None: ...
+    async def api_key(self, tenant_id: str, key_id: str) -> ApiKeyRecord | None: ...
     async def api_keys(self, tenant_id: str) -> Sequence[ApiKeyRecord]: ...
     async def revoke_api_key(self, tenant_id: str, key_id: str, now: Instant) -> bool: ...
     async def touch_api_key(self, key_id: str, now: Instant) -> None: ...
@@ -176,7 +195,15 @@ class Commits(Protocol):
 
 
 class Store(
-    RunStore, AutomationStore, AccessStore, ConnectionStore, LeaseStore, UpkeepStore, OperationsStore, Protocol
+    RunStore,
+    DecisionStore,
+    AutomationStore,
+    AccessStore,
+    ConnectionStore,
+    LeaseStore,
+    UpkeepStore,
+    OperationsStore,
+    Protocol,
 ):
     """The whole store. `on_commit` listeners hear of commits of every process, with events where this one made
     them and with none where another did (read them from the store then)."""

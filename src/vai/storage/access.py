@@ -35,6 +35,7 @@ class _Statements:
             .where(api_keys.c.key_hash == param("key_hash"))
         )
         of_tenant = api_keys.c.tenant_id == param("tenant_id")
+        self.key = db.compile(select(*key_columns).where(of_tenant, api_keys.c.id == param("key_id")))
         self.keys = db.compile(
             select(*key_columns)
             .where(of_tenant, api_keys.c.kind == literal_column("'api_key'"))
@@ -86,6 +87,12 @@ class Access(StoreBase):
         """The key with this hash, revoked or not, or None."""
         params = {"key_hash": key_hash}
         row = await self._db.read(lambda c: self._access_sql.key_by_hash.one(c, params), is_keyed=True)
+        return None if row is None else ApiKeyRecord(*row)
+
+    async def api_key(self, tenant_id: str, key_id: str) -> ApiKeyRecord | None:
+        """The tenant's key or session of this id, revoked or not, or None."""
+        params = {"tenant_id": tenant_id, "key_id": key_id}
+        row = await self._db.read(lambda c: self._access_sql.key.one(c, params), is_keyed=True)
         return None if row is None else ApiKeyRecord(*row)
 
     async def api_keys(self, tenant_id: str) -> Sequence[ApiKeyRecord]:

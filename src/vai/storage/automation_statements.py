@@ -9,7 +9,7 @@ from sqlalchemy import and_, case, delete, func, insert, select, update
 from vai.ports import AutomationRecord, VersionRecord
 from vai.storage.database import Database
 from vai.storage.statements import Statement, param
-from vai.storage.tables import artifacts, automation_runs, automation_versions, automations, events, steps
+from vai.storage.tables import artifacts, automation_runs, automation_versions, automations, decisions, events, steps
 
 AUTOMATION = AutomationRecord.__struct_fields__
 VERSION = VersionRecord.__struct_fields__
@@ -51,7 +51,10 @@ class AutomationStatements:
         self.live_run = db.compile(select(run.id).where(of_mine, run.completed_at.is_(None)).limit(1))
         run_ids = select(run.id).where(of_mine)
         self.deletions = [
-            *(db.compile(delete(part).where(part.c.run_id.in_(run_ids))) for part in (steps, events, artifacts)),
+            *(
+                db.compile(delete(part).where(part.c.run_id.in_(run_ids)))
+                for part in (steps, events, artifacts, decisions)
+            ),
             db.compile(delete(automation_runs).where(of_mine)),
             db.compile(delete(automation_versions).where(_of_mine)),
             db.compile(delete(automations).where(_mine)),

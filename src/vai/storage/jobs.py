@@ -9,6 +9,7 @@ from vai.domain.events import Event
 from vai.domain.status import RunStatus
 from vai.ports import NewRun, RunChange, StoredEvent
 from vai.storage import rows
+from vai.storage.decision_rows import decision_rows
 from vai.storage.rows import Row
 from vai.storage.statements import Connection
 
@@ -41,6 +42,8 @@ class Edit(Job):
     steps: list[Row] = field(default_factory=list)
     artifacts: list[Row] = field(default_factory=list)
     progress: list[Row] = field(default_factory=list)
+    opened: list[Row] = field(default_factory=list)  # decisions
+    closed: list[Row] = field(default_factory=list)
     frees: tuple[str, str] | None = None  # the tenant and the concurrency key of a run that ends
 
 
@@ -80,6 +83,7 @@ def change(future: asyncio.Future[Any], change: RunChange) -> Edit:
         edit.steps.append(rows.step_row(change, write))
         if write.artifact is not None:
             edit.artifacts.append(rows.artifact_row(change, write, write.artifact))
+    edit.opened, edit.closed = decision_rows(change)
     context = change.state.context
     if context.concurrency_key is not None and change.state.status.is_final:
         edit.frees = (context.tenant_id, context.concurrency_key)

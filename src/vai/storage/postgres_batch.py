@@ -1,7 +1,7 @@
 """The writer's statements for PostgreSQL: each takes many changes as one JSON parameter a table, and guards them
 itself, so that a refused change writes none of its rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,10 +13,12 @@ from sqlalchemy.sql.selectable import CTE, NamedFromClause
 from sqlalchemy.types import TypeEngine
 
 from vai.storage import rows
+from vai.storage.decision_rows import CLOSING, DECISION
+from vai.storage.decisions import close_decision
 from vai.storage.rows import Row
 from vai.storage.run_writes import append_to_run, change_run, holder, or_known, or_replace_step, type_of
 from vai.storage.statements import Statement
-from vai.storage.tables import artifacts, automation_runs, events, steps
+from vai.storage.tables import artifacts, automation_runs, decisions, events, steps
 
 RUN_ROW = ("n", *rows.NEW_RUN)
 CHANGE_ROW = ("n", *rows.CHANGE)
@@ -25,6 +27,8 @@ EVENT_ROW = ("n", "i", *rows.EVENT_BODY)
 STEP_ROW = ("n", *rows.STEP)
 ARTIFACT_ROW = ("n", *rows.ARTIFACT)
 PROGRESS_ROW = ("n", *rows.PROGRESS)
+OPENED_ROW = ("n", *DECISION)
+CLOSED_ROW = ("n", *CLOSING)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,6 +46,7 @@ class BatchStatements:
         self.known = Statement(_known(), dialect)
         self.holder = Statement(holder(bindparam), dialect)
         self.change = Statement(_change(), dialect)
+        self.change_and_decisions = Statement(_change(_decision_changes), dialect)
         self.append = Statement(_append(), dialect)
 
 
@@ -89,7 +94,7 @@ def _known() -> ClauseElement:
     )
 
 
-def _change() -> ClauseElement:
+def _change(*more: Callable[[CTE], Iterable[CTE]]) -> ClauseElement:
     given = _recordset("change_rows", CHANGE_ROW)
     landed = _landed(change_run(lambda name: given.c[name]), given)
     new_steps = _recordset("step_rows", STEP_ROW, steps)
@@ -101,8 +106,21 @@ def _change() -> ClauseElement:
     artifact_values = artifact_values.join(landed, landed.c.n == new_artifacts.c.n)
     stored = insert(artifacts).from_select(list(rows.ARTIFACT), artifact_values)
     return select(landed.c.n, landed.c.version, landed.c.event_seq).add_cte(
-        _new_events(landed), upsert.cte("new_steps"), stored.cte("new_artifacts")
+        _new_events(landed),
+        upsert.cte("new_steps"),
+        stored.cte("new_artifacts"),
+        *(cte for part in more for cte in part(landed)),
     )
+
+
+def _decision_changes(landed: CTE) -> list[CTE]:
+    """Apart, so that the many changes without decisions do not pay for them."""
+    given = _recordset("opened_rows", OPENED_ROW, decisions)
+    opened = select(*[given.c[name] for name in DECISION]).join(landed, landed.c.n == given.c.n)
+    told = _recordset("closed_rows", CLOSED_ROW, decisions)
+    closed = close_decision(lambda name: told.c[name]).where(told.c.n == landed.c.n)
+    new = insert(decisions).from_select(list(DECISION), opened)
+    return [new.cte("new_decisions"), closed.cte("closed_decisions")]
 
 
 def _append() -> ClauseElement:

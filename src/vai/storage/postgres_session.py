@@ -14,7 +14,9 @@ from vai.storage.postgres_batch import (
     APPEND_ROW,
     ARTIFACT_ROW,
     CHANGE_ROW,
+    CLOSED_ROW,
     EVENT_ROW,
+    OPENED_ROW,
     PROGRESS_ROW,
     RUN_ROW,
     STEP_ROW,
@@ -150,13 +152,18 @@ class PostgresSession:
         appends = [(n, job) for n, job in enumerate(wave) if job.is_append]
         cursors = []
         if changes:
+            opened = [(n, *row) for n, job in changes for row in job.opened]
+            closed = [(n, *row) for n, job in changes for row in job.closed]
+            has_decisions = bool(opened or closed)
+            more = {"opened_rows": as_json(OPENED_ROW, opened), "closed_rows": as_json(CLOSED_ROW, closed)}
             cursors.append(
                 self._send(
-                    self._sql.change,
+                    self._sql.change_and_decisions if has_decisions else self._sql.change,
                     change_rows=as_json(CHANGE_ROW, [(n, *job.row) for n, job in changes]),
                     event_rows=as_json(EVENT_ROW, _event_rows(changes)),
                     step_rows=as_json(STEP_ROW, [(n, *row) for n, job in changes for row in job.steps]),
                     artifact_rows=as_json(ARTIFACT_ROW, [(n, *row) for n, job in changes for row in job.artifacts]),
+                    **(more if has_decisions else {}),
                 )
             )
         if appends:

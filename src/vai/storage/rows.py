@@ -7,7 +7,7 @@ import msgspec
 
 from vai.domain.events import Event, StepProgress, data_of
 from vai.domain.state import Fan, Result, RunError, StepError, StepState
-from vai.domain.status import RunStatus, SkipReason, StepStatus
+from vai.domain.status import OnExpire, RunStatus, SkipReason, StepStatus
 from vai.ports import ActionRunRecord, NewRun, RunChange, RunRecord, StepRecord, StepWrite
 
 RUN = tuple(RunRecord.__struct_fields__)
@@ -178,8 +178,9 @@ def run_record(row: Sequence[Any]) -> RunRecord:
     return RunRecord(*values)
 
 
-def step_record(row: Sequence[Any], whole: str | None = None) -> StepRecord:
-    """A step from a row in the order of `STEP_READ`; `whole` is the result's JSON where the row has a preview."""
+def step_record(row: Sequence[Any], whole: str | None = None, on_expire: str | None = None) -> StepRecord:
+    """A step from a row in the order of `STEP_READ`; `whole` is the result's JSON where the row has a preview,
+    `on_expire` what the expiry of its open decision means."""
     (run_id, attempt, key, action_run_id, status, started_at, completed_at, *rest) = row
     (text, truncated, artifact_id, error, tries, interrupts, next_attempt_at, wake_at, *rest) = rest
     (decision_id, child_run_id, skip_reason, skipped_by, elements, elements_attempt, definition, progress) = rest
@@ -198,6 +199,7 @@ def step_record(row: Sequence[Any], whole: str | None = None) -> StepRecord:
         next_attempt_at=next_attempt_at,
         wake_at=wake_at,
         decision_id=decision_id,
+        on_expire=None if on_expire is None else OnExpire(on_expire),
         child_run_id=child_run_id,
         skip_reason=None if skip_reason is None else SkipReason(skip_reason),
         skipped_by=skipped_by,

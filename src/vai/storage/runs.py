@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Integer, and_, bindparam, func, insert, select
+from sqlalchemy import Integer, and_, bindparam, func, insert, literal_column, select
 
 from vai.domain.events import Event
 from vai.ports import (
@@ -28,7 +28,7 @@ from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.run_lists import RunLists
 from vai.storage.statements import Connection, param
-from vai.storage.tables import artifacts, automation_runs, automation_versions, events, steps
+from vai.storage.tables import artifacts, automation_runs, automation_versions, decisions, events, steps
 
 _run = automation_runs.c
 _step = steps.c
@@ -55,8 +55,12 @@ class _Statements:
         all_steps = select(*step_columns).where(of_run).order_by(_step.attempt)
         self.steps = db.compile(all_steps.where(_step.tenant_id == tenant))
         self.load_steps = db.compile(
-            select(*step_columns, artifacts.c.content)
+            select(*step_columns, artifacts.c.content, decisions.c.on_expire)
             .outerjoin_from(steps, artifacts, artifacts.c.id == _step.artifact_id)
+            .outerjoin(
+                decisions,
+                and_(decisions.c.id == _step.decision_id, decisions.c.status == literal_column("'pending'")),
+            )
             .where(of_run)
             .order_by(_step.attempt)
         )
@@ -140,7 +144,7 @@ class Runs(StoreBase):
             config=rows.from_json(config),
             stopping=stopping,
             attempt_started_at=attempt_started_at,
-            steps=[rows.step_record(row[:-1], whole=row[-1]) for row in latest.values()],
+            steps=[rows.step_record(row[:-2], whole=row[-2], on_expire=row[-1]) for row in latest.values()],
             lease_owner=lease_owner,
             traceparent=(rows.json_or_none(created) or {}).get("traceparent"),
         )

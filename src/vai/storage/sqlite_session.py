@@ -11,6 +11,8 @@ from sqlalchemy.engine import Dialect
 from vai.domain.status import RunStatus
 from vai.ports import Busy, Conflict, Created, Landed
 from vai.storage import rows
+from vai.storage.decision_rows import CLOSING, DECISION
+from vai.storage.decisions import close_decision, closing_parameter
 from vai.storage.jobs import Call, Committed, Creation, Edit, Job, stored_events
 from vai.storage.rows import Row
 from vai.storage.run_writes import (
@@ -23,7 +25,7 @@ from vai.storage.run_writes import (
     parameter,
 )
 from vai.storage.statements import Statement, param
-from vai.storage.tables import artifacts, automation_runs, events, steps
+from vai.storage.tables import artifacts, automation_runs, decisions, events, steps
 
 _Text = Callable[[Any, Sequence[str]], str]
 
@@ -71,6 +73,8 @@ class Statements:
         self.step = text(upsert_step, rows.STEP)
         self.event = text(insert(events).values(_all_of(rows.EVENT)), rows.EVENT)
         self.artifact = text(insert(artifacts).values(_all_of(rows.ARTIFACT)), rows.ARTIFACT)
+        self.open_decision = text(insert(decisions).values(_all_of(DECISION)), DECISION)
+        self.close_decision = text(close_decision(closing_parameter), CLOSING)
         set_progress = update(steps).ordered_values(
             (step.progress, param("progress")), (step.updated_at, param("updated_at"))
         )
@@ -103,6 +107,8 @@ class SqliteSession:
         self._events: list[Row] = []
         self._artifacts: list[Row] = []
         self._progress: list[Row] = []
+        self._opened: list[Row] = []
+        self._closed: list[Row] = []
         self._committed: list[Committed] = []
 
     def apply(self, jobs: Sequence[Job]) -> tuple[list[Any], list[Committed]]:
@@ -126,6 +132,7 @@ class SqliteSession:
 
     def _forget(self) -> None:
         self._steps, self._events, self._artifacts, self._progress = [], [], [], []
+        self._opened, self._closed = [], []
         self._committed = []
 
     def _do(self, job: Job) -> Any:
@@ -147,6 +154,8 @@ class SqliteSession:
         self._steps += job.steps
         self._artifacts += job.artifacts
         self._progress += job.progress
+        self._opened += job.opened
+        self._closed += job.closed
         if job.frees is not None:
             self._committed += self._admitted(job.frees)
         return True if job.is_append else Landed(version, last)
@@ -197,6 +206,8 @@ class SqliteSession:
             (self._sql.event, self._events),
             (self._sql.artifact, self._artifacts),
             (self._sql.progress, self._progress),
+            (self._sql.open_decision, self._opened),
+            (self._sql.close_decision, self._closed),  # after those it may close
         ):
             if waiting:
                 self._cursor.executemany(sql, waiting)

@@ -12,6 +12,7 @@ from vai.storage.access import Access
 from vai.storage.automations import Automations
 from vai.storage.connections import Connections
 from vai.storage.database import Database
+from vai.storage.decisions import Decisions
 from vai.storage.jobs import Committed
 from vai.storage.leases import Leases
 from vai.storage.runs import Runs
@@ -22,7 +23,7 @@ from vai.storage.writer import Writer
 _logger = logging.getLogger(__name__)
 
 
-class SqlStore(Runs, Automations, Access, Connections, Leases, Upkeep, Operations):
+class SqlStore(Runs, Decisions, Automations, Access, Connections, Leases, Upkeep, Operations):
     """The `Store` of the ports."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -256,6 +256,34 @@ artifacts = Table(
     CheckConstraint("kind IN ('json', 'text', 'file')", name="kind"),
 )
 
+# A fact that follows from the events of its run, written with them.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", ID, nullable=False),
+    Column("run_id", ID, nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("step_key", Text, nullable=False),
+    Column("kind", WORD, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("message", Text),
+    Column("fields_schema", JSON_TEXT),
+    Column("assignees", JSON_TEXT, nullable=False),
+    Column("allow_self_approval", Integer, nullable=False),
+    Column("status", WORD, nullable=False),
+    Column("expires_at", INSTANT),
+    Column("on_expire", WORD),
+    Column("decided_by", ID),
+    Column("decided_by_name", Text),
+    Column("decided_at", INSTANT),
+    Column("reason", Text),
+    Column("fields", JSON_TEXT),
+    Column("created_at", INSTANT, nullable=False),
+    Index(None, "tenant_id", "id"),
+    Index(None, "tenant_id", "status", "id"),
+)
+
 engines = Table(
     "engines",
     metadata,
