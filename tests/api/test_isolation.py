@@ -16,6 +16,7 @@ OPERATIONS = [
     ("POST", "/automation-runs/{run_id}/cancel"),
     ("POST", "/automation-runs/{run_id}/retry"),
     ("POST", "/automation-runs/{run_id}/retry-plan"),
+    ("GET", "/automation-runs/{run_id}/explain"),
     ("GET", "/automation-runs/{run_id}/steps"),
     ("GET", "/automation-runs/{run_id}/events"),
     ("GET", "/automations/{automation_id}"),

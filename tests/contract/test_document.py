@@ -77,7 +77,8 @@ def test_there_is_no_other_operation_of_the_group_but_the_added_plan(answers: An
         if path.startswith(facts.PREFIX)
     }
     expected = {(operation.method, operation.path) for operation in facts.OPERATIONS}
-    assert found - expected == {("POST", f"{facts.PREFIX}/{{run_id}}/retry-plan")}
+    added = {("POST", f"{facts.PREFIX}/{{run_id}}/retry-plan"), ("GET", f"{facts.PREFIX}/{{run_id}}/explain")}
+    assert found - expected == added
     assert expected <= found
 
 

@@ -14,6 +14,7 @@ from vai.domain.retry import PlannedAction, PlannedStep
 from vai.domain.state import Instant, StepState
 from vai.domain.status import RetryMode, StepStatus
 from vai.ports import Action, ActionRunRecord, ArtifactRecord, ConnectionRecord, Page, RunRecord, VersionRecord
+from vai.runs import Explanation
 from vai.runs.service import RunSteps, StepView
 
 encode = msgspec.json.Encoder().encode
@@ -158,6 +159,25 @@ def retry_plan(record: RunRecord, mode: RetryMode, plan: Sequence[PlannedStep]) 
             for step in plan
         ],
         "counts": counts,
+    }
+
+
+def explanation(found: Explanation) -> dict[str, Any]:
+    """Why a run stands where it stands."""
+    return {
+        "runId": found.run_id,
+        "status": found.status,
+        "isAtWork": found.is_at_work,
+        "reasons": [
+            {
+                "stepKey": reason.step_key,
+                "reason": reason.sentence,
+                "since": _time(reason.since),
+                "until": _time(reason.until),
+                "advice": reason.advice,
+            }
+            for reason in found.reasons
+        ],
     }
 
 

@@ -95,6 +95,10 @@ class Api:
         """A run's steps, as they stand or as they stood in an earlier attempt."""
         return self.transport.get(f"automation-runs/{run_id}/steps", attempt=attempt)
 
+    def explain(self, run_id: str) -> Body:
+        """Why a run stands where it stands."""
+        return self.transport.get(f"automation-runs/{run_id}/explain")
+
     def cancel(self, run_id: str) -> Body:
         """Ask for the run's end."""
         return self.transport.send("POST", f"automation-runs/{run_id}/cancel", None)

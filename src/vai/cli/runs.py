@@ -12,7 +12,7 @@ from vai.cli.options import ApiUrl, Input, Json, group
 from vai.cli.reading import read_json
 from vai.cli.references import AUTOMATION_HELP, RUN_HELP, find_automation, find_run
 from vai.cli.runs_logs import print_logs
-from vai.cli.runs_view import plan_rows, run_page, run_rows, steps_page
+from vai.cli.runs_view import explanation_rows, plan_rows, run_page, run_rows, steps_page
 from vai.cli.watching import wait_final, watch_run
 
 app = group("Start runs, and follow them.")
@@ -114,6 +114,18 @@ def steps(
         return
     out = output.console()
     out.print(steps_page(body, out))
+
+
+@app.command()
+def explain(run: Reference, json: Json = False, api_url: ApiUrl = None) -> None:
+    """Say why a run, or a step of it, is not moving, and what one can do."""
+    api = connect(api_url)
+    body = api.explain(find_run(api, run))
+    if json:
+        output.emit(body)
+        return
+    out = output.console()
+    out.print(explanation_rows(body, out))
 
 
 @app.command()

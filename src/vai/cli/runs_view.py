@@ -24,6 +24,7 @@ _RUNS = [
     Column("AGE", from_width=38),
     Column("TOOK", from_width=60, right=True),
 ]
+_REASONS = [Column("STEP", flexible=True), Column("WHY", wraps=True)]
 _PLAN = [Column("STEP", flexible=True), Column("NEXT"), Column("WHY", wraps=True)]
 
 
@@ -107,3 +108,13 @@ def plan_rows(steps: Sequence[Body], out: Console) -> Table:
         word = output.mark(step["action"], unicode=unicode) + Text(f" {step['action']}")
         rows.append([step["key"], word, step["reason"]])
     return output.table(_PLAN, rows, out.width)
+
+
+def explanation_rows(body: Body, out: Console) -> Table:
+    """Why a run and its steps stand where they stand, a line a reason."""
+    rows: list[list[str | Text]] = []
+    for reason in body["reasons"]:
+        until = f" Until {output.moment(reason['until'])}." if reason["until"] else ""
+        advice = f" {reason['advice']}" if reason["advice"] else ""
+        rows.append([reason["stepKey"] or "the run", Text(output.clean(reason["reason"] + until + advice))])
+    return output.table(_REASONS, rows, out.width)

@@ -40,6 +40,16 @@ class RunRecord(msgspec.Struct, frozen=True):
     parent_attempt: int | None = None  # of that run
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """A run's place by its concurrency key: whether it is held back, since when, which runs are under way (the first
+    ones), and how many stand before it."""
+
+    is_queued: bool = False
+    since: Instant | None = None
+    under_way: Sequence[str] = ()
+    before: int = 0
+
+
 class EndedChild(msgspec.Struct, frozen=True):
     """A run that has ended, and whose parent has not been told. `is_awaited`: its step waits for it just now."""
 

@@ -32,6 +32,7 @@ from vai.ports.records import (
     RunRecord,
     StepRecord,
     StoredEvent,
+    Turn,
     UnheldRun,
     VersionRecord,
     VersionsSummary,
@@ -169,6 +170,10 @@ class LeaseStore(Protocol):
 
 class UpkeepStore(Protocol):
     """What the end or the beginning of one run asks of others."""
+
+    async def turn(self, tenant_id: str, run_id: str) -> Turn:
+        """The run's place by its concurrency key; without a key, or when it may go on, it is not held back."""
+        ...
 
     async def ended_children(self) -> Sequence[EndedChild]:
         """Some of the runs that have ended and whose parents have not been told: those whose step waits for them, or

@@ -5,6 +5,7 @@ from vai.runs.changes import Hold, change_of, resolved
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, Loaded
 from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable, RunsError
+from vai.runs.explain import Explanation, Reason
 from vai.runs.previews import artifact_of, preview_of
 from vai.runs.service import Runs
 from vai.runs.starting import StartRun
@@ -18,6 +19,7 @@ __all__ = [
     "Definitions",
     "Door",
     "EventHub",
+    "Explanation",
     "Hold",
     "IdempotencyMismatch",
     "InvalidInput",
@@ -25,6 +27,7 @@ __all__ = [
     "Loaded",
     "NotFound",
     "NotStartable",
+    "Reason",
     "Runs",
     "RunsError",
     "SlowListener",

@@ -39,6 +39,7 @@ from vai.runs.calls import Calls
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, with_rows
 from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable
+from vai.runs.explain import Explanation, explain
 from vai.runs.starting import StartRun
 from vai.runs.stream import Batch, EventHub
 
@@ -252,6 +253,14 @@ class Runs:
         """What that retry would do to each step. Changes nothing. Raises NotFound or a Refusal."""
         await self.get(who, run_id)
         return plan_retry((await self._door.load(run_id)).state, mode, step_key)
+
+    async def explain(self, who: Principal, run_id: str) -> Explanation:
+        """Why the run and its steps stand where they stand. Raises NotFound."""
+        run = await self.get(who, run_id)
+        turn = await self._store.turn(who.tenant_id, run_id)
+        engines = sum(engine.is_live for engine in (await self._store.standing()).engines)
+        is_embedded = self.name_job(run.orchestrator_type, run_id) is None
+        return explain(await self._door.load(run_id), turn, engines, is_embedded=is_embedded)
 
     async def steps(self, who: Principal, run_id: str, attempt: int | None = None) -> RunSteps:
         """The steps as they stand, or as they stood in an earlier attempt. Raises NotFound."""

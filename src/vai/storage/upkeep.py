@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy import and_, case, func, literal_column, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
-from vai.ports import EndedChild
+from vai.ports import EndedChild, Turn
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
-from vai.storage.statements import param
+from vai.storage.statements import Connection, param
 from vai.storage.tables import automation_runs, steps
 
 _run = automation_runs.c
@@ -22,6 +22,7 @@ class _Statements:
     def __init__(self, db: Database) -> None:
         self._of_children(db)
         self._of_keys(db)
+        self._of_turns(db)
 
     def _of_children(self, db: Database) -> None:
         to_tell = and_(_run.parent_run_id.is_not(None), _run.parent_told == _ZERO)
@@ -80,6 +81,21 @@ class _Statements:
             .where(kept >= newer.c.concurrency_limit)
         )
 
+    def _of_turns(self, db: Database) -> None:
+        mine = and_(_run.id == param("run_id"), _run.tenant_id == param("tenant_id"))
+        held = and_(mine, _run.is_queued == _ONE, _run.completed_at.is_(None))
+        self.held_back = db.compile(select(_run.concurrency_key, _run.queued_at).where(held))
+        of_key = and_(
+            _run.tenant_id == param("tenant_id"),
+            _run.concurrency_key == param("key"),
+            _run.completed_at.is_(None),
+        )
+        self.under_way = db.compile(
+            select(_run.id).where(of_key, _run.is_queued == _ZERO).order_by(_run.id).limit(literal_column("5"))
+        )
+        earlier = tuple_(_run.queued_at, _run.id) < tuple_(param("queued_at"), param("run_id"))
+        self.before = db.compile(select(func.count()).where(of_key, _run.is_queued == _ONE, earlier))
+
 
 class Upkeep(StoreBase):
     """See the methods of `UpkeepStore`."""
@@ -87,6 +103,20 @@ class Upkeep(StoreBase):
     def _build(self) -> None:
         super()._build()
         self._upkeep_sql = _Statements(self._db)
+
+    async def turn(self, tenant_id: str, run_id: str) -> Turn:
+        """See `UpkeepStore.turn`."""
+        sql, params = self._upkeep_sql, {"tenant_id": tenant_id, "run_id": run_id}
+
+        def work(connection: Connection) -> Turn:
+            held = sql.held_back.one(connection, params)
+            if held is None:
+                return Turn()
+            of_key = {**params, "key": held[0], "queued_at": held[1]}
+            under_way = [row[0] for row in sql.under_way.all(connection, of_key)]
+            return Turn(True, held[1], under_way, sql.before.all(connection, of_key)[0][0])
+
+        return await self._db.snapshot(work)
 
     async def ended_children(self) -> Sequence[EndedChild]:
         """See `UpkeepStore.ended_children`."""

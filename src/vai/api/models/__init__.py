@@ -46,7 +46,9 @@ from vai.api.models.connections import (
     Verification,
 )
 from vai.api.models.runs import (
+    Explanation,
     PlannedStep,
+    Reason,
     RetryPlan,
     RetryRequest,
     Run,
@@ -85,6 +87,7 @@ __all__ = [
     "CreateAutomationRequest",
     "CreateConnectionRequest",
     "CreateVersionRequest",
+    "Explanation",
     "Health",
     "Kind",
     "KindList",
@@ -95,6 +98,7 @@ __all__ = [
     "Organization",
     "PlannedStep",
     "ProblemBody",
+    "Reason",
     "RetryPlan",
     "RetryRequest",
     "Run",

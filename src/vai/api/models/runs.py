@@ -103,6 +103,25 @@ class PlannedStep(Answer):
     from_attempt: int | None = Field(description="Where a reused result comes from.")
 
 
+class Reason(Answer):
+    """What a run, or a step of it, waits for, or that it is at work."""
+
+    step_key: str | None = Field(description="null: it is about the run as a whole.")
+    reason: str
+    since: AwareDatetime | None
+    until: AwareDatetime | None
+    advice: str | None
+
+
+class Explanation(Answer):
+    """Why a run stands where it stands: the reasons of the run first, then those of its steps."""
+
+    run_id: str
+    status: RunStatus
+    is_at_work: bool = Field(description="An action of it is executed just now.")
+    reasons: list[Reason]
+
+
 class RetryPlan(Answer):
     """What a retry would do."""
 

@@ -67,6 +67,12 @@ async def plan_retry(request: Request, who: Caller, run_id: RunId) -> Response:
     return present.answer(present.retry_plan(record, asked.mode, plan))
 
 
+@router.get("/{run_id}/explain", response_model=models.Explanation, responses=problems(404))
+async def explain_run(request: Request, who: Caller, run_id: RunId) -> Response:
+    """Why a run, or a step of it, is not moving; since when, until when, and what one can do."""
+    return present.answer(present.explanation(await doors_of(request).runs.explain(who, str(run_id))))
+
+
 @router.get("/{run_id}/steps", response_model=models.RunSteps, responses=problems(404))
 async def get_run_steps(request: Request, who: Caller, run_id: RunId, attempt: Attempt = None) -> Response:
     """All steps of a run in the order of their definition, with how many are in each status."""
