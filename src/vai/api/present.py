@@ -282,7 +282,8 @@ def action_run(record: ActionRunRecord) -> dict[str, Any]:
 def _display_status(state: StepState) -> str:
     if state.next_attempt_at is not None:
         return "retrying"
-    return "waiting" if state.wake_at is not None else state.status.value
+    is_waiting = state.wake_at is not None and state.status is StepStatus.RUNNING  # else a decision expires then
+    return "waiting" if is_waiting else state.status.value
 
 
 def action_run_page(page: Page, limit: int, offset: int) -> dict[str, Any]:
