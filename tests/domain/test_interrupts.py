@@ -154,3 +154,19 @@ def test_every_interrupt_is_a_question_of_its_own() -> None:
         world.do(c.Decide("pay", questions[-1], False))
         world.do(c.Advance())
     assert len(set(questions)) == 2
+
+
+def test_polite_stops_do_not_count_against_a_step() -> None:
+    """A rolling restart interrupts a long step each time; it is not the step's fault."""
+    world = a_run(step("a")).start()
+    for _ in range(MAX_INTERRUPTS + 2):
+        world.do(c.HandBack())
+        world.do(c.TakeOver())
+    world.do(c.TakeOver())
+    assert (world.step("a").status, world.step("a").losses) == (StepStatus.RUNNING, 1)
+    assert world.step("a").interrupts == MAX_INTERRUPTS + 3
+    for _ in range(MAX_INTERRUPTS - 1):
+        world.do(c.TakeOver())
+    error = world.step("a").error
+    assert error is not None
+    assert error.message == f"Its engine went away in the middle of it {MAX_INTERRUPTS} times."

@@ -123,7 +123,7 @@ class World:
             state = evolve(state, [event])
             if isinstance(event, e.StepInterrupted) and event.reason == "engine_lost":
                 end = after.steps[event.key]
-                assert end.interrupts < MAX_INTERRUPTS or end.status.is_final
+                assert end.losses < MAX_INTERRUPTS or end.status.is_final
         assert state == after
 
     def _check_moves(self, command: c.Command) -> None:
@@ -210,7 +210,7 @@ def check_step(key: str, found: StepState) -> None:
     assert (found.status is StepStatus.COMPLETED) <= (found.result is not None and found.error is None)
     has_result = found.result is not None
     assert (found.status is StepStatus.FAILED) <= (found.error is not None and has_result == bool(found.fan))
-    assert found.interrupts <= found.tries
+    assert found.losses <= found.interrupts <= found.tries
     assert (found.tries > 0) == (found.action_run_id is not None)
     assert found.fan is not None or (found.started_at is not None) == (found.tries > 0)
 

@@ -126,6 +126,7 @@ step_states = st.builds(
     ),
     tries=st.integers(0, 100),
     interrupts=st.integers(0, 100),
+    losses=st.integers(0, 100),
     next_attempt_at=instants,
     wake_at=instants,
     decision_id=ids,
@@ -137,8 +138,8 @@ step_states = st.builds(
 
 
 def test_the_round_trip_covers_every_field() -> None:
-    # `unmet` is computed anew when a run is loaded.
-    assert set(StepState.__struct_fields__) - {"unmet"} <= set(step_states.wrapped_strategy.kwargs)
+    # `unmet` is computed anew when a run is loaded, and `on_expire` is with the step's decision.
+    assert set(StepState.__struct_fields__) - {"unmet", "on_expire"} <= set(step_states.wrapped_strategy.kwargs)
 
 
 @settings(

@@ -305,7 +305,8 @@ def _step_retry_scheduled(draft: Draft, event: e.StepRetryScheduled) -> None:
 
 def _step_interrupted(draft: Draft, event: e.StepInterrupted) -> None:
     step = draft.steps[event.key]
-    draft.put(_replace(step, status=StepStatus.PENDING, interrupts=step.interrupts + 1))
+    losses = step.losses + (event.reason == "engine_lost")
+    draft.put(_replace(step, status=StepStatus.PENDING, interrupts=step.interrupts + 1, losses=losses))
 
 
 def _step_waiting(draft: Draft, event: e.StepWaiting) -> None:

@@ -29,8 +29,8 @@ def interrupt(deciding: Deciding, key: str, reason: str) -> None:
         deciding.cancel(key)
     elif rule is OnInterrupt.FAIL:
         deciding.fail(key, StepError("interrupted", "Its engine went away in the middle of it."))
-    elif reason == "engine_lost" and step.interrupts >= MAX_INTERRUPTS:
-        message = f"Its engine went away in the middle of it {step.interrupts} times."
+    elif step.losses >= MAX_INTERRUPTS:
+        message = f"Its engine went away in the middle of it {step.losses} times."
         deciding.fail(key, StepError("interrupted", message))
     elif rule is OnInterrupt.ASK:
         decision_id = interrupt_decision_id(deciding.draft.origin.id, step)

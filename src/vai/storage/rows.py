@@ -23,7 +23,8 @@ CHANGE = (
 APPEND = ("event_count", "run_id", "held_by", "expected_attempt")
 STEP_STATE = (
     *("run_id", "attempt", "key", "action_run_id", "status", "started_at", "completed_at"),
-    *("result", "result_truncated", "artifact_id", "error", "tries", "interrupts", "next_attempt_at", "wake_at"),
+    *("result", "result_truncated", "artifact_id", "error", "tries", "interrupts", "losses"),
+    *("next_attempt_at", "wake_at"),
     *("decision_id", "child_run_id", "skip_reason", "skipped_by", "elements", "elements_attempt"),
 )
 STEP = (*STEP_STATE, "tenant_id", "kind", "definition", "created_at", "updated_at")
@@ -124,6 +125,7 @@ def step_row(change: RunChange, write: StepWrite) -> Row:
         None if state.error is None else to_json(state.error),
         state.tries,
         state.interrupts,
+        state.losses,
         state.next_attempt_at,
         state.wake_at,
         state.decision_id,
@@ -182,7 +184,7 @@ def step_record(row: Sequence[Any], whole: str | None = None, on_expire: str | N
     """A step from a row in the order of `STEP_READ`; `whole` is the result's JSON where the row has a preview,
     `on_expire` what the expiry of its open decision means."""
     (run_id, attempt, key, action_run_id, status, started_at, completed_at, *rest) = row
-    (text, truncated, artifact_id, error, tries, interrupts, next_attempt_at, wake_at, *rest) = rest
+    (text, truncated, artifact_id, error, tries, interrupts, losses, next_attempt_at, wake_at, *rest) = rest
     (decision_id, child_run_id, skip_reason, skipped_by, elements, elements_attempt, definition, progress) = rest
     result = None if text is None else Result(from_json(whole or text), bool(truncated), artifact_id)
     state = StepState(
@@ -196,6 +198,7 @@ def step_record(row: Sequence[Any], whole: str | None = None, on_expire: str | N
         error=None if error is None else _step_error(error),
         tries=tries,
         interrupts=interrupts,
+        losses=losses,
         next_attempt_at=next_attempt_at,
         wake_at=wake_at,
         decision_id=decision_id,

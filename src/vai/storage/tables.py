@@ -208,6 +208,7 @@ steps = Table(
     Column("error", JSON_TEXT),
     Column("tries", Integer, nullable=False),
     Column("interrupts", Integer, nullable=False),
+    Column("losses", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", INSTANT),
     Column("wake_at", INSTANT),
     Column("decision_id", ID),
