@@ -1,5 +1,5 @@
 # vai in an image: docker build -t vai . (fewer extras: --build-arg EXTRAS=otel)
-FROM python:3.13-slim AS build
+FROM python:3.13-slim-trixie AS build
 ARG EXTRAS=data,notify,otel,temporal
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md LICENSE ./
@@ -9,7 +9,9 @@ COPY src src
 RUN python -m venv /opt/vai \
     && /opt/vai/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt ".[$EXTRAS]"
 
-FROM python:3.13-slim
+FROM python:3.13-slim-trixie
+# pg_dump and pg_restore, for `vai backup`: of the major version that compose.yaml's PostgreSQL has.
+RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client-17 && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --home-dir /data --no-create-home vai && install -d -o vai -g vai -m 0700 /data
 COPY --from=build /opt/vai /opt/vai
 ENV PATH=/opt/vai/bin:$PATH VAI_DATA_DIR=/data VAI_HOST=0.0.0.0 VAI_LOG_FORMAT=json

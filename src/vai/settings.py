@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ _CHOICES = {
 _DAY = 86_400
 _RANGES = {  # the least and the most
     "port": (0, 65_535),
+    "metrics_port": (0, 65_535),
     "lease_seconds": (0.1, _DAY),
     "renew_seconds": (0.01, _DAY / 2),
     "poll_seconds": (0.01, _DAY),
@@ -25,6 +26,7 @@ _RANGES = {  # the least and the most
     "temporal_heartbeat_seconds": (1, _DAY),
     "max_processes": (1, 10_000),
 }
+_PARSERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "Path": Path}
 
 
 class BadSetting(ValueError):
@@ -63,6 +65,7 @@ class Settings:
     max_processes: int = field(default_factory=lambda: os.cpu_count() or 2)
     log_level: str = "info"
     log_format: str = "text"  # text or json
+    metrics_port: int | None = None  # where a worker serves /metrics and /health, on `host`; None: nowhere
     metrics: str = "local"  # who reads /metrics without a key: local (this machine) or public (everyone)
 
     @property
@@ -93,7 +96,7 @@ def settings_from(environment: Mapping[str, str], **given: Any) -> Settings:
 def _check_ranges(settings: Settings) -> None:
     for name, (least, most) in _RANGES.items():
         value = getattr(settings, name)
-        if not least <= value <= most:  # nor is `nan`
+        if value is not None and not least <= value <= most:  # nor is `nan`
             raise BadSetting(f"VAI_{name.upper()} must be a number from {least} to {most}, not {value}.")
     lease, renew = settings.lease_seconds, settings.renew_seconds
     if lease < 2 * renew:
@@ -112,9 +115,9 @@ def _parse(name: str, kind: str, text: str) -> Any:
     if kind == "bool":
         return _parse_bool(name, text)
     try:
-        return {"int": int, "float": float, "Path": Path, "Path | None": Path}.get(kind, str)(text)
+        return _PARSERS.get(kind.removesuffix(" | None"), str)(text)
     except ValueError as error:
-        what = "a whole number" if kind == "int" else "a number"
+        what = "a whole number" if kind.startswith("int") else "a number"
         raise BadSetting(f"VAI_{name.upper()} must be {what}, not {text!r}.") from error
 
 

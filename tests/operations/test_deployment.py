@@ -63,6 +63,24 @@ def test_the_image_is_made_of_what_is_there() -> None:
     assert set(extras[1].split(",")) == set(re.findall(r"^(\w+) = \[", known[1], re.MULTILINE))
 
 
+def test_the_image_can_back_up_the_database_of_the_composition() -> None:
+    """pg_dump refuses a server that is newer than itself, and Debian 13 has the client of PostgreSQL 17 alone."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["python:3.13-slim-trixie"] * 2
+    clients = re.findall(r"postgresql-client-(\d+)", text)
+    assert [f"postgres:{major}" for major in clients] == [service("postgres")["image"]] == ["postgres:17"]
+    assert service("postgres")["volumes"] == ["postgres:/var/lib/postgresql/data"]  # where the image of 17 has it
+    assert "has PostgreSQL 17's `pg_dump`" in (ROOT / "docs/deployment.md").read_text()
+
+
+def test_the_workers_of_the_composition_serve_their_metrics_to_it_alone() -> None:
+    for name in ("worker-1", "worker-2"):
+        settings = settings_from({key: str(value) for key, value in service(name)["environment"].items()})
+        assert settings.metrics == "public"
+        assert f":{settings.metrics_port}/health" in service(name)["healthcheck"]["test"][-1]
+        assert "ports" not in service(name)
+
+
 def test_the_lock_becomes_constraints() -> None:
     """As the image's build makes them: every package with its version, and nothing that pip refuses there."""
     wanted = re.compile(r"^([A-Za-z0-9._-]+)(\[[^]]*\])?(==[^ ;]+)( ; [^\\]*)?")

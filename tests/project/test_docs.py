@@ -51,6 +51,7 @@ DEFAULTS_IN_WORDS = {
     "database_url": "SQLite in the data folder",
     "actions": "none",
     "secret_key": "none",
+    "metrics_port": "none",
     "engine": "`true`",
     "temporal_tls": "`false`",
     "temporal_worker": "`false`",
@@ -82,6 +83,7 @@ def test_the_defaults_told_in_words_are_so() -> None:
     assert settings.temporal_tls is settings.temporal_worker is False
     assert settings.temporal_tls_ca is settings.temporal_tls_cert is settings.temporal_tls_key is None
     assert settings.temporal_api_key is None
+    assert settings.metrics_port is None
     assert settings.worker_labels == ()
     assert settings.max_processes == os.cpu_count()
 

@@ -71,6 +71,22 @@ def create_app(
     return app
 
 
+def create_watch_app(doors: Doors) -> FastAPI:
+    """The ASGI application of a process without the API: `/health` and `/metrics`, to the same people as there."""
+    app = FastAPI(
+        title="vai",
+        version=version("vai-engine"),
+        openapi_url=None,
+        middleware=[Middleware(Guard)],
+        redirect_slashes=False,
+    )
+    app.state.doors = doors
+    problems.install(app)
+    app.add_api_route("/health", health.get_health)
+    app.include_router(metrics.router)
+    return app
+
+
 def end_streams(app: FastAPI) -> None:
     """End every open event stream, so that the server can stop. Call on the event loop."""
     app.state.streams.end()

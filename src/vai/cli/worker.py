@@ -24,6 +24,12 @@ def worker(
     temporal: Annotated[
         bool, typer.Option("--temporal", help="Work for the Temporal server at VAI_TEMPORAL_ADDRESS instead.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Serve /metrics and /health here too (VAI_METRICS_PORT); 0 takes a free one."
+        ),
+    ] = None,
 ) -> None:
     """Start an engine, or with --temporal a worker of Temporal, without the API, beside servers on one database.
 
@@ -36,6 +42,7 @@ def worker(
             data_dir=data_dir,
             database_url=database_url,
             actions=tuple(actions) if actions else None,
+            metrics_port=metrics_port,
             engine=not temporal,
             dag_engine="temporal" if temporal else None,
             temporal_worker=temporal or None,

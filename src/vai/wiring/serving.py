@@ -10,11 +10,12 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 
 from vai.actions import masked
-from vai.api import end_streams
+from vai.api import create_watch_app, end_streams
 from vai.settings import Settings
 from vai.telemetry import configure_logging
 from vai.wiring.faults import CannotServe
@@ -26,8 +27,7 @@ from vai.wiring.system import System, running
 def serve(settings: Settings) -> int:
     """Serve the API until SIGTERM or SIGINT; the exit code. Raises CannotServe."""
     _log_to_stderr(settings)
-    listener = _listen(settings)
-    with contextlib.closing(listener):
+    with contextlib.closing(_listen(settings.host, settings.port, "--port")) as listener:
         run(_serve(settings, listener))
     return 0
 
@@ -35,7 +35,11 @@ def serve(settings: Settings) -> int:
 def work(settings: Settings) -> int:
     """Drive runs without serving the API, until SIGTERM or SIGINT; the exit code. Raises CannotServe."""
     _log_to_stderr(settings)
-    run(_work(settings))
+    if settings.metrics_port is None:
+        run(_work(settings))
+    else:
+        with contextlib.closing(_listen(settings.host, settings.metrics_port, "--metrics-port")) as listener:
+            run(_work_watched(settings, listener))
     return 0
 
 
@@ -47,61 +51,80 @@ async def _work(settings: Settings) -> None:
         await stopped.wait()
 
 
+async def _work_watched(settings: Settings, listener: socket.socket) -> None:
+    async with running(settings) as system:
+        server = _http_server(create_watch_app(system.doors))
+
+        def finish() -> None:
+            server.should_exit = True
+
+        _stop_on_signals(system, finish)
+        print(f"vai works, with its data in {settings.data_dir} and metrics at {_url(settings, listener)}", flush=True)
+        await server.serve(sockets=[listener])
+
+
 def _log_to_stderr(settings: Settings) -> None:
     configure_logging(
         settings.log_level, settings.log_format, lambda text: masked(text.encode(errors="replace")).decode()
     )
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
+def _listen(host: str, port: int, option: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        where = f"{settings.host}:{settings.port}"
         taken = error.errno == errno.EADDRINUSE
-        advice = "Stop what uses it, or choose another port with --port." if taken else "Choose another with --host."
-        raise CannotServe(f"Cannot listen on {where}: {error.strerror}. {advice}") from error
+        advice = f"Stop what uses it, or choose another port with {option}." if taken else "Choose another VAI_HOST."
+        raise CannotServe(f"Cannot listen on {host}:{port}: {error.strerror}. {advice}") from error
     return listener
+
+
+def _http_server(app: Any) -> uvicorn.Server:
+    """A server that leaves the signals to us: uvicorn would stop answering first."""
+    config = uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        loop="none",
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    return server
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with running(settings) as system:
-        config = uvicorn.Config(
-            system.app,
-            http=BoundedProtocol,
-            loop="none",
-            lifespan="off",
-            ws="none",
-            access_log=False,
-            log_config=None,
-            timeout_graceful_shutdown=3,
-            server_header=False,
-        )
-        server = uvicorn.Server(config)
+        server = _http_server(system.app)
 
         def finish() -> None:
             # Open streams would keep the server from ending; their listeners resume by event number elsewhere.
             end_streams(system.app)
             server.should_exit = True
 
-        # uvicorn would take the signals for itself and stop the API first.
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
         _stop_on_signals(system, finish)
         with _telling_where(settings, listener):
             await server.serve(sockets=[listener])
 
 
+def _url(settings: Settings, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 @contextlib.contextmanager
 def _telling_where(settings: Settings, listener: socket.socket) -> Iterator[None]:
     """Write down the address for the CLI while we serve, and print it for people."""
-    port = listener.getsockname()[1]
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = _url(settings, listener)
     told, note = settings.data_dir / "server.json", json.dumps({"url": url, "pid": os.getpid()}) + "\n"
     told.write_text(note)
     print(f"vai serves {url} with its data in {settings.data_dir}", flush=True)
