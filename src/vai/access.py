@@ -27,6 +27,13 @@ class Principal(msgspec.Struct, frozen=True):
     source_type: str  # user | api_key: what the runs say of who started them
     source_id: str
     role: str
+    name: str = ""  # of the API key
+    key_id: str | None = None  # of the API key, also behind a session
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What assignees may call the caller: its id, that of its API key, and the key's name."""
+        return tuple(dict.fromkeys(filter(None, (self.source_id, self.key_id, self.name))))
 
 
 class Unauthenticated(Exception):
@@ -49,7 +56,9 @@ class Access:
         if record.revoked_at is not None or expired:
             raise Unauthenticated("The credential has been revoked or has expired.")
         source_type = "user" if record.kind == "session" else "api_key"
-        return Principal(record.tenant_id, source_type, record.id, record.role)
+        return Principal(
+            record.tenant_id, source_type, record.id, record.role, record.name, record.parent_id or record.id
+        )
 
     async def _record(self, key_hash: str) -> ApiKeyRecord:
         now = self._clock()
@@ -71,7 +80,7 @@ class Access:
         principal = await self.authenticate(secret)
         expires_at = self._clock() + SESSION_SECONDS * 1000
         token = SESSION_PREFIX + secrets.token_urlsafe(32)
-        await self._add(token, principal.tenant_id, "session", principal.role, parent=principal, until=expires_at)
+        await self._add(token, principal.tenant_id, principal.name, principal.role, parent=principal, until=expires_at)
         return token, expires_at
 
     async def close_session(self, token: str) -> None:

@@ -36,9 +36,12 @@ OPERATIONS = [
     ("PATCH", "/connections/{connection_id}"),
     ("DELETE", "/connections/{connection_id}"),
     ("POST", "/connections/{connection_id}/verify"),
+    ("GET", "/decisions/{decision_id}"),
+    ("POST", "/decisions/{decision_id}/approve"),
+    ("POST", "/decisions/{decision_id}/reject"),
 ]
-NAMED = ("run_id", "automation_id", "action_run_id", "artifact_id", "connection_id")
-LISTS = ["/automation-runs", "/automations", "/action-runs"]
+NAMED = ("run_id", "automation_id", "action_run_id", "artifact_id", "connection_id", "decision_id")
+LISTS = ["/automation-runs", "/automations", "/action-runs", "/decisions"]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -49,8 +52,12 @@ async def theirs(them: Organization) -> dict[str, Any]:
     assert run["status"] == "failed"
     new = {"name": "c", "provider": "http", "slug": f"c{run['id']}"}
     connection = (await them.post("/connections", json=new)).json()
+    asked = await them.run(step("a", "approval_gate", title="Go on?"))
+    await them.until(asked["id"], "run.awaiting_approval")
+    (decision,) = (await them.get("/decisions")).json()["items"]
     return {
         "connection_id": connection["id"],
+        "decision_id": decision["id"],
         "run_id": run["id"],
         "automation_id": run["automationId"],
         "number": 1,
@@ -87,7 +94,7 @@ async def everything(them: Organization, theirs: dict[str, Any]) -> list[Any]:
         "/automations/{automation_id}",
         "/automations/{automation_id}/versions",
     ]
-    paths.append("/connections/{connection_id}")
+    paths.append("/decisions/{decision_id}")
     return [(await them.get(path.format(**theirs))).json() for path in paths]
 
 
@@ -133,10 +140,7 @@ async def test_every_operation_but_health_and_signing_in_needs_a_credential(site
     async with site.client() as client:
         for path, operations in paths.items():
             for method in operations:
-                ids = {
-                    name: str(uuid4())
-                    for name in ("run_id", "automation_id", "action_run_id", "artifact_id", "connection_id")
-                }
+                ids = {name: str(uuid4()) for name in NAMED}
                 url = site.url + path.format(**ids, **number, kind="echo")
                 if (await client.request(method.upper(), url)).status_code != 401:
                     open_ones.add((method.upper(), path))

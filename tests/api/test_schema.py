@@ -58,6 +58,9 @@ class Served:
     async def _fill(self, us: Organization) -> None:
         run = await us.finished(step("a", "large", size=70_000), step("b", "broken", ["a"], name="never"))
         (large, _) = (await us.get(f"/automation-runs/{run['id']}/steps")).json()["steps"]
+        asked = await us.run(step("a", "approval_gate", title="Go on?", fields={"type": "object"}))
+        await us.until(asked["id"], "run.awaiting_approval")
+        (decision,) = (await us.get("/decisions")).json()["items"]
         self.ids = {
             "run_id": run["id"],
             "automation_id": run["automationId"],
@@ -65,6 +68,7 @@ class Served:
             "action_run_id": large["actionRunId"],
             "artifact_id": large["artifactId"],
             "kind": "echo",
+            "decision_id": decision["id"],
         }
 
 
@@ -78,7 +82,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def our_document() -> Any:
     """The document needs no doors: it is about what is asked and answered, not by whom."""
     nothing: Any = None
-    doors = Doors(nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    doors = Doors(*[nothing] * 8)
     return schemathesis.openapi.from_dict(create_app(doors).openapi())
 
 

@@ -64,6 +64,9 @@ async def _walk(us: Organization, found: Answers) -> str:
     await _look(us, (await us.final(running["id"]))["id"], found)
     completed = await us.finished(step("a", value={"rows": 3}), step("b", value=5, depends_on=["a"]))
     await _look(us, completed["id"], found)
+    asked = await us.run(step("ask", "approval_gate", title="Go on?"))
+    await us.until(asked["id"], "run.awaiting_approval")
+    await _look(us, asked["id"], found)
     skipped = [step(key, depends_on=["b"]) for key in ("c", "d")]
     automation_id = await us.define(step("a"), step("b", "broken", ["a"], name=name), *skipped)
     failed = await us.start(automation_id, concurrencyKey="one")

@@ -209,11 +209,6 @@ SENTENCES = [
         "The expression cannot be used. 'item' is in scope in the definition of a step with forEach only.",
     ),
     (
-        steps(noop("a", onInterrupt="ask")),
-        ("steps", 0, "onInterrupt"),
-        "onInterrupt: ask is not supported yet. Use retry or fail.",
-    ),
-    (
         steps(noop("a", retry={"maxAttempt": 3})),
         ("steps", 0, "retry", "maxAttempt"),
         "There is no field 'maxAttempt'. Did you mean 'maxAttempts'?",

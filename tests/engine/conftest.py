@@ -19,7 +19,7 @@ from vai.domain.state import Instant
 from vai.engine import Engine, EngineSettings
 from vai.execution import ConnectedActions
 from vai.ports import Connection, RunRecord, Store, StoredEvent
-from vai.runs import Definitions, Door, EventHub, Runs, StartRun
+from vai.runs import Decisions, Definitions, Door, EventHub, Runs, StartRun
 from vai.storage import open_store
 from vai.wiring import clock as wall_clock
 
@@ -56,6 +56,7 @@ class World:
         store.on_commit.append(hub.publish)
         self.door = door = Door(store, definitions, clock)
         self.runs = Runs(store, definitions, clock, hub, door)
+        self.decisions = Decisions(store, door)
         self.automations = Automations(store, definitions, clock)
         self.access = Access(store, clock)
         self.engine = Engine(store, door, actions, clock, settings)

@@ -58,7 +58,21 @@ async def test_lists_by_status_run_and_assignee(store: Store) -> None:
         ({"run_id": run.id}, 1),
         ({"run_id": "other"}, 0),
         ({"assigned_to": ["x", "bob"]}, 1),
-        ({"assigned_to": ["BOB", "bo"]}, 0),
+        ({"assigned_to": ["BOB", "bo", "b", '"bob"']}, 0),
     ):
         page = await store.decisions(DecisionFilter(tenant.id, **changes))
         assert (page.total, len(page.items)) == (total, total), changes
+
+
+@pytest.mark.parametrize("name", ["x", 'a "quoted" \\ name', "é漢", "%_"])
+async def test_whoever_is_named_finds_a_decision_and_all_find_one_that_names_nobody(store: Store, name: str) -> None:
+    tenant = await add_tenant(store)
+    run = await accept(store, tenant)
+    question = msgspec.structs.replace(OPENS.question, assignees=(name, "other"))
+    await land(store, with_gate(change(run, events=[msgspec.structs.replace(OPENS, question=question)])))
+    other = await accept(store, tenant)
+    for_all = e.StepAwaitingApproval(NOW, "gate", "d2", Question("All?"))
+    await land(store, with_gate(change(other, events=[for_all])))
+    for who, found in (("x and more", ["d2"]), (name, ["d2", "d1"])):
+        page = await store.decisions(DecisionFilter(tenant.id, assigned_to=[who]))
+        assert [one.id for one in page.items] == found

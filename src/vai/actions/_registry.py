@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from vai.actions.approval_gate import ApprovalGate
 from vai.actions.call_automation import CallAutomation
 from vai.actions.conditional_branch import ConditionalBranch
 from vai.actions.dlt_extract import DltExtract
@@ -18,7 +19,7 @@ from vai.actions.wait import Wait
 from vai.ports import Action, Actions
 
 # What the engine does itself, or what is to come: a user's function must not take these names.
-RESERVED = frozenset({"approval_gate", "call_agent", "file_sync"})
+RESERVED = frozenset({"call_agent", "file_sync"})
 MAX_THREADS = 32
 
 
@@ -57,6 +58,7 @@ def registry(
     locks, folder = FileLocks(), str(data_dir)
     built_in: list[Action] = [
         Wait(),
+        ApprovalGate(),
         ConditionalBranch(),
         CallAutomation(),
         HttpRequest(traces=traces),

@@ -16,6 +16,7 @@ from vai.api.routes import (
     automation_runs,
     automations,
     connections,
+    decisions,
     events,
     health,
     kinds,
@@ -27,7 +28,7 @@ from vai.api.routes import (
 from vai.api.stream import Streams
 
 _NOUNS = (
-    *(automation_runs, runs, events, automations, versions, action_runs, artifacts),
+    *(automation_runs, runs, events, decisions, automations, versions, action_runs, artifacts),
     *(connections, kinds, session, health),
 )
 _DESCRIPTION = "Automation runs: define automations, run them durably, watch, cancel and retry them."

@@ -10,7 +10,7 @@ from vai.access import Access
 from vai.automations import Automations
 from vai.connections import Connections
 from vai.ports import Actions, Clock
-from vai.runs import Runs
+from vai.runs import Decisions, Runs
 
 Health = Callable[[bool], Awaitable[Mapping[str, Any]]]
 """Given whether to look deep: {"status": "ok"}, or also "degraded" or "failing", and what each part is like."""
@@ -35,6 +35,7 @@ class Doors:
     """Everything that the API asks of the rest of the system."""
 
     runs: Runs
+    decisions: Decisions
     automations: Automations
     access: Access
     connections: Connections

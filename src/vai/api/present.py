@@ -13,7 +13,15 @@ from vai.domain.ids import idempotency_key
 from vai.domain.retry import PlannedAction, PlannedStep
 from vai.domain.state import Instant, StepState
 from vai.domain.status import RetryMode, StepStatus
-from vai.ports import Action, ActionRunRecord, ArtifactRecord, ConnectionRecord, Page, RunRecord, VersionRecord
+from vai.ports import (
+    Action,
+    ActionRunRecord,
+    ArtifactRecord,
+    ConnectionRecord,
+    Page,
+    RunRecord,
+    VersionRecord,
+)
 from vai.runs import Explanation
 from vai.runs.service import RunSteps, StepView
 

@@ -11,12 +11,22 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from vai.access import Unauthenticated
+from vai.api.present_decisions import outcome
 from vai.automations import HasLiveRuns, NameTaken, VersionConflict
 from vai.connections import BadMasterKey, ConnectionChanged, KeyLost, SlugTaken
 from vai.definition import InvalidDefinition
 from vai.domain.refusals import Refusal, StepKeyNotAllowed, UnknownStep
 from vai.ports import DiskFull, Fault, StoreUnavailable
-from vai.runs import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable
+from vai.runs import (
+    AlreadyDecided,
+    IdempotencyMismatch,
+    InvalidFields,
+    InvalidInput,
+    KeyBusy,
+    MayNotDecide,
+    NotFound,
+    NotStartable,
+)
 from vai.runs.door import Contended
 
 PROBLEM_TYPE = "application/problem+json"
@@ -89,6 +99,13 @@ def below(prefix: tuple[str | int, ...], faults: Sequence[Fault]) -> list[Fault]
 
 # --- which exception is which answer -----------------------------------------------------------------------
 
+_PLAIN: dict[type[Exception], tuple[int, str]] = {
+    NotFound: (404, "not-found"),
+    MayNotDecide: (403, "may-not-decide"),
+    KeyLost: (503, "key-lost"),
+    BadMasterKey: (503, "key-lost"),
+}
+
 _CONFLICTS: dict[type[Exception], str] = {
     NotStartable: "not-startable",
     IdempotencyMismatch: "idempotency-mismatch",
@@ -104,8 +121,6 @@ def problem_of(error: Exception) -> Problem:
     """The problem that an exception of the doors means."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, NotFound):
-        return Problem(404, "not-found", str(error))
     if isinstance(error, Unauthenticated):
         return Problem(401, "unauthenticated", str(error), headers={"WWW-Authenticate": "Bearer"})
     if isinstance(error, Refusal):
@@ -116,13 +131,20 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, StoreUnavailable):
         detail = "The database cannot be reached just now; nothing of the request was kept. Try again shortly."
         return Problem(503, "store-unavailable", detail, headers={"Retry-After": "5"})
-    if isinstance(error, KeyLost | BadMasterKey):
-        return Problem(503, "key-lost", str(error))
+    if isinstance(error, AlreadyDecided):
+        return Problem(409, "already-decided", str(error), more=_decision_of(error))
     if isinstance(error, KeyBusy):
         return Problem(409, "key-busy", str(error), more={"runId": error.run_id})
     if isinstance(error, Contended):
         return Problem(503, "contended", str(error), headers={"Retry-After": "1"})
-    return Problem(409, _CONFLICTS[type(error)], str(error))
+    status, slug = _PLAIN.get(type(error)) or (409, _CONFLICTS[type(error)])
+    return Problem(status, slug, str(error))
+
+
+def _decision_of(error: AlreadyDecided) -> dict[str, Any]:
+    # `status` is the problem's own.
+    told = outcome(error.decision)
+    return {"decisionId": error.decision.id, "outcome": told.pop("status"), **told}
 
 
 def _slug_of(error: Exception) -> str:
@@ -164,6 +186,11 @@ async def _on_invalid_input(_: Request, error: Exception) -> Response:
     return invalid_response(below(("body", "input"), error.faults))
 
 
+async def _on_invalid_fields(_: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidFields)  # noqa: S101
+    return invalid_response(below(("body", "fields"), error.faults))
+
+
 async def _on_step_key(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101
     return invalid_response([Fault(("body", "stepKey"), error.message, _slug_of(error).replace("-", "_"))])
@@ -171,8 +198,8 @@ async def _on_step_key(_: Request, error: Exception) -> Response:
 
 def install(app: FastAPI) -> None:
     """Answer the doors' and the framework's exceptions."""
-    own = (Problem, NotFound, Unauthenticated, Refusal, StoreUnavailable, Contended, KeyBusy, KeyLost, BadMasterKey)
-    for cls in (*own, *_CONFLICTS):
+    own = (Problem, Unauthenticated, Refusal, StoreUnavailable, Contended, KeyBusy, AlreadyDecided)
+    for cls in (*own, *_PLAIN, *_CONFLICTS):
         app.add_exception_handler(cls, _on_problem)
     for cls in (UnknownStep, StepKeyNotAllowed):
         app.add_exception_handler(cls, _on_step_key)
@@ -181,3 +208,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Invalid, _on_invalid)
     app.add_exception_handler(InvalidDefinition, _on_invalid_definition)
     app.add_exception_handler(InvalidInput, _on_invalid_input)
+    app.add_exception_handler(InvalidFields, _on_invalid_fields)

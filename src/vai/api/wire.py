@@ -29,12 +29,22 @@ def event(stored: StoredEvent) -> dict[str, Any]:
 
 
 def _data(stored: StoredEvent) -> Any:
+    if stored.type == "step.awaiting_approval":
+        return _asked(stored)
     field = _INSTANTS.get(stored.type)
     if field is None:
         return msgspec.Raw(stored.data.encode())
     data = msgspec.json.decode(stored.data)
     if data.get(field) is not None:
         data[field] = rfc3339(data[field])
+    return data
+
+
+def _asked(stored: StoredEvent) -> Any:
+    data = msgspec.json.decode(stored.data)
+    question = data["question"]
+    if question.get("expiresAt") is not None:
+        question["expiresAt"] = rfc3339(question["expiresAt"])
     return data
 
 

@@ -6,6 +6,7 @@ from vai.definition.inputs import is_large
 from vai.definition.keys import KeyRule, key_of
 from vai.definition.model import definition_schema
 from vai.definition.parse import Definition, check_input, given_input, parse, resolve
+from vai.definition.questions import field_faults, schema_faults
 from vai.definition.template import Template
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "Template",
     "check_input",
     "definition_schema",
+    "field_faults",
     "given_input",
     "is_large",
     "key_of",
     "parse",
     "resolve",
+    "schema_faults",
 ]

@@ -41,7 +41,7 @@ class Work(Shape):
     retry: Retry = Retry()
     timeout_seconds: float | None = Field(default=None, gt=0, le=MAX_SECONDS)
     grace_seconds: float = Field(default=10.0, ge=0, le=MAX_SECONDS, description="Time to stop before it is killed")
-    on_interrupt: Literal["retry", "fail"] = Field(
+    on_interrupt: Literal["retry", "fail", "ask"] = Field(
         default="retry", description="What becomes of it when its engine died in the middle of it"
     )
     runs_on: str | None = Field(
@@ -99,7 +99,6 @@ class OneAction(Head):
 
 NOT_YET_HEAD: dict[str, str] = {}
 NOT_YET_STEP: dict[str, str] = {}
-NOT_YET_ASK = "onInterrupt: ask is not supported yet. Use retry or fail."
 
 
 def field_names(shape: type[BaseModel]) -> list[str]:

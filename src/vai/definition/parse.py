@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from jsonschema import Draft202012Validator
 
-from vai.definition import branches
+from vai.definition import branches, questions
 from vai.definition.bounds import check_bounds
 from vai.definition.dependencies import Links
 from vai.definition.expression import Expression
@@ -118,6 +118,8 @@ def _compile(written: Written, step: Step, faults: Faults) -> _Compiled:
         node = branches.compile_branch(step.definition, place, compiler)
     else:
         node = compiler.node(step.definition, place)
+    if step.kind == questions.KIND:
+        questions.check_schema(step.definition, place, faults)
     compiler.roots = ROOTS
     for_each = compile_for_each(step, written.loc, compiler, faults)
     source = step.if_

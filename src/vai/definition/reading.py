@@ -9,7 +9,6 @@ from vai.definition.bounds import kind_of
 from vai.definition.faults import Faults, Loc, shown
 from vai.definition.model import (
     MAX_STEPS,
-    NOT_YET_ASK,
     NOT_YET_HEAD,
     NOT_YET_STEP,
     Head,
@@ -75,9 +74,6 @@ def _read_step(raw: Any, loc: Loc, shape: type[Work], faults: Faults) -> Written
             faults.add(loc, f"A step should be an object, not {kind_of(raw)}.", "type_error")
         return None
     fields = _without(raw, NOT_YET_STEP, loc, faults)
-    if fields.get("onInterrupt") == "ask":
-        faults.add((*loc, "onInterrupt"), NOT_YET_ASK, "not_supported")
-        del fields["onInterrupt"]
     if isinstance(fields.get("retry"), Mapping):
         fields["retry"] = _without(fields["retry"], {}, loc, faults)
     sound = _validate(shape, fields, loc, faults)

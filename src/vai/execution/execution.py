@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from uuid_utils import uuid7
+
 from vai.domain import commands as c
 from vai.domain.graph import StepSpec
 from vai.domain.state import StepError
 from vai.execution.context import StepContext
-from vai.execution.results import result_of
+from vai.execution.results import result_of, sound
 from vai.execution.storable import error_of, storable_error
-from vai.ports import Action, ActionFailed, ActionStopped, Branch, Call, Sleep
+from vai.ports import Action, ActionFailed, ActionStopped, Ask, Branch, Call, Sleep
 from vai.ports.current import current_run, current_step
 
 
@@ -81,6 +83,8 @@ class Execution:
             return c.Waits(key, number, answer.until, result_of(answer.result), attempt=attempt)
         if isinstance(answer, _Started):
             return c.AwaitsChild(key, number, answer.run_id, attempt=attempt)
+        if isinstance(answer, Ask):
+            return c.AwaitsDecision(key, number, str(uuid7()), sound(answer.question), attempt=attempt)
         if isinstance(answer, Branch):
             return c.Completed(key, number, result_of(answer.result), answer.skips, attempt=attempt)
         return c.Completed(key, number, result_of(answer), attempt=attempt)

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from uuid_utils import uuid7
 
+from vai.definition import schema_faults
 from vai.domain.gathering import INLINE_LIMIT_BYTES
+from vai.domain.questions import Question
 from vai.domain.state import Result
 from vai.ports import ActionFailed
 
@@ -33,3 +35,12 @@ def result_of(answer: Any) -> Result:
     if size <= INLINE_LIMIT_BYTES:
         return Result(value)
     return Result(value, True, str(uuid7()))
+
+
+def sound(question: Question) -> Question:
+    """The question, if what people are to fill in can be checked. Raises ActionFailed."""
+    faults = schema_faults(question.fields) if question.fields is not None else ()
+    if faults:
+        reasons = "; ".join(fault.msg for fault in faults)
+        raise ActionFailed("invalid_definition", f"The fields of the approval cannot be used: {reasons}")
+    return question

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from vai.domain.questions import Question
 from vai.domain.state import Instant, StepError
 
 
@@ -37,6 +38,12 @@ class Sleep(msgspec.Struct, frozen=True):
 
     until: Instant
     result: Any = None
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """An action's answer: people decide how it ends, and it holds nothing meanwhile."""
+
+    question: Question
 
 
 class Branch(msgspec.Struct, frozen=True):
@@ -154,7 +161,7 @@ class Action(Protocol):
 
     def run(self, definition: Any, context: ActionContext) -> Awaitable[Any]:
         """Do it, on the event loop's thread (what blocks must be moved to a thread or a child process by the
-        action). Answers JSON-able data, Sleep or Branch; raises ActionFailed, ActionStopped or anything.
+        action). Answers JSON-able data, Sleep, Ask or Branch; raises ActionFailed, ActionStopped or anything.
         When asyncio-cancelled it must end at once and leave nothing running (the grace is over)."""
         ...
 

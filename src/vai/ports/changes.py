@@ -108,7 +108,7 @@ class ActionRunFilter(msgspec.Struct, frozen=True):
 
 
 class DecisionFilter(msgspec.Struct, frozen=True):
-    """Which decisions a list shows. `assigned_to`: those that name one of these among their assignees."""
+    """Which decisions a list shows. `assigned_to`: those that name one of these, or nobody, as assignees."""
 
     tenant_id: str
     statuses: Sequence[DecisionStatus] = ()

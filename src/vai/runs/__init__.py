@@ -2,9 +2,20 @@
 
 from vai.runs.calls import Caller, Calls
 from vai.runs.changes import Hold, change_of, resolved
+from vai.runs.decisions import Answer, Decisions
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, Loaded
-from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable, RunsError
+from vai.runs.errors import (
+    AlreadyDecided,
+    IdempotencyMismatch,
+    InvalidFields,
+    InvalidInput,
+    KeyBusy,
+    MayNotDecide,
+    NotFound,
+    NotStartable,
+    RunsError,
+)
 from vai.runs.explain import Explanation, Reason
 from vai.runs.previews import artifact_of, preview_of
 from vai.runs.service import Runs
@@ -13,18 +24,23 @@ from vai.runs.stream import Batch, EventHub, SlowListener
 from vai.runs.upkeep import Upkeep
 
 __all__ = [
+    "AlreadyDecided",
+    "Answer",
     "Batch",
     "Caller",
     "Calls",
+    "Decisions",
     "Definitions",
     "Door",
     "EventHub",
     "Explanation",
     "Hold",
     "IdempotencyMismatch",
+    "InvalidFields",
     "InvalidInput",
     "KeyBusy",
     "Loaded",
+    "MayNotDecide",
     "NotFound",
     "NotStartable",
     "Reason",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from vai.domain.state import Instant, RunState, StepState
 from vai.domain.status import RunStatus, StepStatus
-from vai.ports import Turn
+from vai.ports import DecisionRecord, Turn
 from vai.runs.door import Loaded
 
 MAX_REASONS = 200
@@ -33,11 +33,14 @@ class Explanation(msgspec.Struct, frozen=True):
     reasons: Sequence[Reason]
 
 
-def explain(loaded: Loaded, turn: Turn, live_engines: int, *, is_embedded: bool) -> Explanation:
-    """Why a run stands where it stands. `turn` is its place by its concurrency key, `live_engines` those that could
-    drive it where the embedded engine does."""
+def explain(
+    loaded: Loaded, turn: Turn, asked: Sequence[DecisionRecord], live_engines: int, *, is_embedded: bool
+) -> Explanation:
+    """Why a run stands where it stands. `turn` is its place by its concurrency key, `asked` are its open decisions,
+    `live_engines` those that could drive it where the embedded engine does."""
     state = loaded.state
-    reasons = [*_of_run(loaded, turn, live_engines, is_embedded), *_of_steps(state)]
+    questions: dict[str | None, DecisionRecord] = {decision.id: decision for decision in asked}
+    reasons = [*_of_run(loaded, turn, live_engines, is_embedded), *_of_steps(state, questions)]
     return Explanation(state.id, state.status, state.executing > 0, reasons[:MAX_REASONS])
 
 
@@ -81,13 +84,25 @@ def _not_driven(state: RunState, live_engines: int, is_embedded: bool) -> Reason
     return Reason("It waits for an engine to take it, which is a matter of a moment.", None, since)
 
 
-def _of_steps(state: RunState) -> Iterator[Reason]:
+def _of_steps(state: RunState, questions: Mapping[str | None, DecisionRecord]) -> Iterator[Reason]:
     if state.status.is_final:
         return
     for step in state.steps.values():
-        reason = None if step.status.is_final else _of_step(state, step)
+        reason = None
+        if step.status is StepStatus.AWAITING_APPROVAL:
+            reason = _asked(step, questions.get(step.decision_id))
+        elif not step.status.is_final:
+            reason = _of_step(state, step)
         if reason is not None:
             yield reason
+
+
+def _asked(step: StepState, question: DecisionRecord | None) -> Reason:
+    who = " or ".join(question.assignees[:5]) if question and question.assignees else "Somebody"
+    others = f" or {len(question.assignees) - 5} others" if question and len(question.assignees) > 5 else ""
+    what = f": {question.title}" if question else "."
+    advice = f"vai decisions approve {step.decision_id}, or reject."
+    return Reason(f"{who}{others} has to decide{what}", step.key, step.started_at, step.wake_at, advice)
 
 
 def _of_step(state: RunState, step: StepState) -> Reason | None:
@@ -100,10 +115,6 @@ def _of_step(state: RunState, step: StepState) -> Reason | None:
     if step.fan is not None and step.status is StepStatus.RUNNING:
         return Reason(
             f"It waits for {step.fan.unfinished} of its {len(step.fan.elements)} elements.", key, step.started_at
-        )
-    if step.status is StepStatus.AWAITING_APPROVAL:
-        return Reason(
-            "Somebody has to decide.", key, step.started_at, step.wake_at, f"The decision: {step.decision_id}"
         )
     if step.wake_at is not None:
         return Reason("It waits for a point in time.", key, step.started_at, step.wake_at)

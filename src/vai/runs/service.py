@@ -17,7 +17,7 @@ from vai.domain.graph import ExpressionFailed, Graph, StepSpec
 from vai.domain.ids import is_traceparent
 from vai.domain.retry import PlannedStep, plan_retry
 from vai.domain.state import RunContext, StepState
-from vai.domain.status import RetryMode, RunStatus, StepStatus
+from vai.domain.status import DecisionStatus, RetryMode, RunStatus, StepStatus
 from vai.ports import (
     ActionRunFilter,
     ActionRunRecord,
@@ -26,6 +26,7 @@ from vai.ports import (
     Busy,
     Clock,
     Created,
+    DecisionFilter,
     Fault,
     NewRun,
     Page,
@@ -39,7 +40,7 @@ from vai.runs.calls import Calls
 from vai.runs.definitions import Definitions
 from vai.runs.door import Door, with_rows
 from vai.runs.errors import IdempotencyMismatch, InvalidInput, KeyBusy, NotFound, NotStartable
-from vai.runs.explain import Explanation, explain
+from vai.runs.explain import MAX_REASONS, Explanation, explain
 from vai.runs.starting import StartRun
 from vai.runs.stream import Batch, EventHub
 
@@ -260,7 +261,10 @@ class Runs:
         turn = await self._store.turn(who.tenant_id, run_id)
         engines = sum(engine.is_live for engine in (await self._store.standing()).engines)
         is_embedded = self.name_job(run.orchestrator_type, run_id) is None
-        return explain(await self._door.load(run_id), turn, engines, is_embedded=is_embedded)
+        loaded = await self._door.load(run_id)
+        query = DecisionFilter(who.tenant_id, (DecisionStatus.PENDING,), run_id, limit=MAX_REASONS)
+        asked = (await self._store.decisions(query)).items
+        return explain(loaded, turn, asked, engines, is_embedded=is_embedded)
 
     async def steps(self, who: Principal, run_id: str, attempt: int | None = None) -> RunSteps:
         """The steps as they stand, or as they stood in an earlier attempt. Raises NotFound."""

@@ -3,21 +3,40 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, literal_column, or_, select, update
+from sqlalchemy import bindparam, exists, func, literal_column, or_, select, update
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement, Select
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import Update
+from sqlalchemy.sql.functions import GenericFunction
 
 from vai.domain.status import DecisionStatus
 from vai.ports import DecisionFilter, DecisionRecord, Page
 from vai.storage.base import StoreBase
 from vai.storage.decision_rows import CLOSING, DECISION, decision_record
-from vai.storage.rows import to_json
 from vai.storage.statements import Connection, Statement, param
 from vai.storage.tables import decisions
 
 _decision = decisions.c
 _COLUMNS = [_decision[name] for name in DECISION]
 _PENDING: ColumnElement[Any] = literal_column(f"'{DecisionStatus.PENDING.value}'")
+_NOBODY: ColumnElement[Any] = literal_column("'[]'")
+
+
+class _ElementsOf(GenericFunction[Any]):
+    """The elements of an array in a column of JSON text, one a row."""
+
+    inherit_cache = True
+
+
+@compiles(_ElementsOf, "sqlite")
+def _on_sqlite(element: _ElementsOf, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_ElementsOf, "postgresql")
+def _on_postgres(element: _ElementsOf, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **options)} AS JSON))"
 
 
 def close_decision(source: Any) -> Update:
@@ -57,7 +76,7 @@ class Decisions(StoreBase):
         shape = (len(query.statuses), query.run_id is not None, names)
         params: dict[str, Any] = {"tenant_id": query.tenant_id, "run_id": query.run_id}
         params |= {f"status_{i}": status.value for i, status in enumerate(query.statuses)}
-        params |= {f"name_{i}": to_json([name])[1:-1] for i, name in enumerate(query.assigned_to or ())}
+        params |= {f"name_{i}": name for i, name in enumerate(query.assigned_to or ())}
         total = int(self._decision_total(*shape).all(connection, params)[0][0])
         if query.limit == 0 or query.offset >= total:
             return (), total
@@ -80,8 +99,7 @@ def _filtered(found: Select[Any], statuses: int, of_run: bool, names: int | None
     if of_run:
         found = found.where(_decision.run_id == param("run_id"))
     if names is not None:
-        # Assignees hold no quotes: one is in the JSON text when its own text with the quotes is. Both databases know
-        # `replace`, and neither folds case in it.
-        column = _decision.assignees
-        found = found.where(or_(*(func.replace(column, param(f"name_{i}"), "") != column for i in range(names))))
+        name = _ElementsOf(_decision.assignees).table_valued("value").c.value
+        is_named = exists(select(literal_column("1")).where(name.in_([param(f"name_{i}") for i in range(names)])))
+        found = found.where(or_(_decision.assignees == _NOBODY, is_named))
     return found

@@ -19,7 +19,7 @@ from vai.connections import BadMasterKey, Connections, MasterKeys, Sealing, Verd
 from vai.engine import Engine, EngineSettings
 from vai.execution import ConnectedActions
 from vai.ports import Actions, Connection, Store, StoreUnavailable
-from vai.runs import Definitions, Door, EventHub, Runs
+from vai.runs import Decisions, Definitions, Door, EventHub, Runs
 from vai.settings import Settings
 from vai.storage import open_store
 from vai.telemetry import Traces, are_wanted
@@ -140,6 +140,7 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     store.on_transaction.append(watch.metrics.on_transaction)
     doors = Doors(
         runs=runs,
+        decisions=Decisions(store, door),
         automations=Automations(store, definitions, clock),
         access=access,
         connections=connections,

@@ -45,6 +45,7 @@ from vai.api.models.connections import (
     UpdateConnectionRequest,
     Verification,
 )
+from vai.api.models.decisions import Decision, DecisionList, DecisionQuery, DecisionRequest
 from vai.api.models.runs import (
     Explanation,
     PlannedStep,
@@ -70,6 +71,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     OpenSessionRequest,
     CreateConnectionRequest,
     UpdateConnectionRequest,
+    DecisionRequest,
 )
 """The request bodies; the framework does not read them itself, so it does not know them."""
 
@@ -87,6 +89,10 @@ __all__ = [
     "CreateAutomationRequest",
     "CreateConnectionRequest",
     "CreateVersionRequest",
+    "Decision",
+    "DecisionList",
+    "DecisionQuery",
+    "DecisionRequest",
     "Explanation",
     "Health",
     "Kind",

@@ -10,6 +10,7 @@ from vai.domain.status import RunStatus
 
 RunId = Annotated[UUID, Path(alias="run_id")]
 AutomationId = Annotated[UUID, Path(alias="automation_id")]
+DecisionId = Annotated[UUID, Path(alias="decision_id")]
 ConnectionId = Annotated[UUID, Path(alias="connection_id")]
 VersionNumber = Annotated[int, Path(alias="number", ge=1, le=2**31 - 1)]
 Limit = Annotated[int, Query(ge=0, le=1000)]
