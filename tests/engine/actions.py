@@ -53,6 +53,17 @@ async def until_there(path: str, context: Context) -> None:
 
 
 @action
+async def speak_when_there(path: str, context: Context) -> None:
+    """Says a word, and another one when the file is there; works until it is stopped."""
+    context.logger.info("at work")
+    while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 - nobody tells of a file
+        await asyncio.sleep(0.005)
+    context.logger.info("it is there")
+    await context.wait_cancelled()
+    raise asyncio.CancelledError
+
+
+@action
 async def stubborn() -> None:
     """Ignores every request to stop."""
     await asyncio.Event().wait()

@@ -12,7 +12,7 @@ import pytest
 from tests.engine.conftest import OpenWorld, World
 from vai.domain.status import RetryMode, RunStatus
 from vai.ports import Created, NewRun, Outcome, RunChange, StoreUnavailable
-from vai.runs import StartRun
+from vai.runs import Loaded, StartRun
 
 
 async def test_a_run_whose_acceptance_the_database_could_not_tell_is_driven(
@@ -88,9 +88,14 @@ async def test_a_run_is_handed_back_when_what_was_at_work_has_ended(
 
 
 async def test_a_retry_that_comes_before_its_run_is_let_go_is_driven(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine claims the run again while the driver that had it is just ending."""
+    """The engine claims the run again while the driver that had it is just ending, and takes it up at once."""
+    async with open_world(poll_seconds=3600) as world:
+        await _retried_while_it_ends(world, monkeypatch)
+
+
+async def _retried_while_it_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     commit, claim, claimed = world.store.commit, world.store.claim, asyncio.Event()
 
     async def tell(*asked: Any) -> Sequence[str]:
@@ -111,3 +116,31 @@ async def test_a_retry_that_comes_before_its_run_is_let_go_is_driven(
     run_id = await world.start([{"key": "a", "kind": "noop"}])
     await claimed.wait()
     await world.until(run_id, lambda event: event.type == "run.completed" and event.attempt == 2)
+
+
+async def test_more_runs_than_one_claim_takes_are_all_taken_at_once(open_world: OpenWorld) -> None:
+    async with open_world(engine=False) as door:
+        first = await door.start([{"key": "a", "kind": "noop"}])
+        automation = (await door.runs.get(door.who, first)).automation_id
+        others = await asyncio.gather(*(door.runs.start(door.who, StartRun(automation)) for _ in range(100)))
+        async with open_world(poll_seconds=3600) as world, asyncio.timeout(30):
+            for run_id in (first, *(created.run.id for created in others)):
+                assert (await world.end(run_id)).status is RunStatus.COMPLETED
+
+
+async def test_a_run_that_could_not_be_loaded_is_taken_up_when_the_database_answers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, refused = world.door.load, []
+
+    async def refuse_once(run_id: str) -> Loaded:
+        if not refused:
+            refused.append(run_id)
+            raise StoreUnavailable("The connection was lost.")
+        return await load(run_id)
+
+    monkeypatch.setattr(world.door, "load", refuse_once)
+    run_id = await world.start([{"key": "a", "kind": "noop"}])
+    async with asyncio.timeout(4):  # less than a run is put off for that cannot be driven
+        assert (await world.end(run_id)).status is RunStatus.COMPLETED
+    assert refused == [run_id]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.storage.samples import Clock, Tenant, accept, change, held_writer, land, log, step
 from vai.domain.state import Result
-from vai.ports import StoreUnavailable
+from vai.ports import StoreUnavailable, Transaction
 from vai.storage import open_store
 from vai.storage.store import SqlStore
 
@@ -30,6 +30,8 @@ async def test_a_full_disk_refuses_the_batch_and_harms_nothing(store: SqlStore, 
 
     pages = await store._call(lambda c: c.execute("PRAGMA page_count").fetchall()[0][0])
     await limit_to(pages)
+    tried: list[Transaction] = []
+    store.on_transaction.append(tried.append)
     large = step(result=Result("x" * 500_000))
     async with held_writer(store):
         jobs = [asyncio.ensure_future(store.commit(change(run, steps=[large], events=[log()]))) for run in runs]
@@ -38,6 +40,8 @@ async def test_a_full_disk_refuses_the_batch_and_harms_nothing(store: SqlStore, 
     assert [str(answer) for answer in answers if isinstance(answer, StoreUnavailable)] == 3 * [
         f"The disk that holds {store._db.path} is full; free some space and try again."  # type: ignore[attr-defined]
     ]
+    # Together, in one transaction: what the database cannot take now it takes of none of them.
+    assert [one.jobs for one in tried if one.failed] == [3]
     assert [len(await store.events(run.id)) for run in runs] == [1, 1, 1]
     await limit_to("1000000")
     for run in runs:

@@ -18,7 +18,7 @@ from vai.domain.graph import ExpressionFailed, StepSpec
 from vai.domain.state import RunState, StepError
 from vai.domain.status import RunStatus
 from vai.execution import Execution, Journal, StepContext
-from vai.ports import Actions, Clock, Conflict, RunChange, RunStore, StoreUnavailable
+from vai.ports import Actions, Clock, Conflict, Outcome, RunChange, RunStore, StoreUnavailable
 from vai.runs import Door, Hold, Loaded, NotFound, change_of, resolved
 
 _log = logging.getLogger("vai.engine")
@@ -181,9 +181,11 @@ class Driver:
         whether the run is let go, which is the answer, is then decided again too."""
         while True:
             change = change_of(decided, lines, Hold(self._owner, self._version, release), self._tools.clock())
-            outcome = await self._written(change)
+            outcome, was_cut_off = await self._written(change)
             if not isinstance(outcome, Conflict):
                 break
+            if was_cut_off:
+                lines = []  # it may have landed unheard, with them: lines are told once or not at all
             await self._reload()
             self._account_for_what_runs(command, decided)
             decided = transition(self._state, command, self._tools.clock())
@@ -194,12 +196,15 @@ class Driver:
         self._act(decided.events)
         return release
 
-    async def _written(self, change: RunChange) -> Any:
-        """Commit, and wait for the database as long as it takes: what was reported must not be lost."""
+    async def _written(self, change: RunChange) -> tuple[Outcome, bool]:
+        """Commit, and wait for the database as long as it takes: what was reported must not be lost. With the outcome,
+        whether an earlier try may have landed without an answer."""
+        was_cut_off = False
         while True:
             try:
-                return await self._tools.store.commit(change)
+                return await self._tools.store.commit(change), was_cut_off
             except StoreUnavailable as reason:
+                was_cut_off = True
                 _log.debug("run %s waits for the database: %s", self._state.id, reason)
                 await asyncio.sleep(_RETRY_SECONDS)
 

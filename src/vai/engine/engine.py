@@ -230,8 +230,7 @@ class Engine:
         except NotFound:
             return
         except StoreUnavailable as reason:
-            _log.debug("run %s is tried again in %g s: %s", run_id, _RETRY_SECONDS, reason)
-            self._take_later(run_id)
+            _log.debug("run %s is taken up when the database answers: %s", run_id, reason)  # by `_look_after_held`
         except Exception:
             # A defect of ours must not lose the run, nor spin: it stays ours and is tried again.
             _log.exception("run %s cannot be driven; it is tried again in %g s", run_id, _RETRY_SECONDS)
