@@ -9,6 +9,7 @@ from vai.actions.conditional_branch import ConditionalBranch
 from vai.actions.dlt_extract import DltExtract
 from vai.actions.duckdb_transform import DuckdbTransform
 from vai.actions.file_locks import FileLocks
+from vai.actions.file_sync import FileSync
 from vai.actions.functions import BadFunction, FunctionAction, Runners
 from vai.actions.http_request import HttpRequest
 from vai.actions.loading import BadActions, marked_functions, place_of
@@ -19,7 +20,7 @@ from vai.actions.wait import Wait
 from vai.ports import Action, Actions
 
 # What the engine does itself, or what is to come: a user's function must not take these names.
-RESERVED = frozenset({"call_agent", "file_sync"})
+RESERVED = frozenset({"call_agent"})
 MAX_THREADS = 32
 
 
@@ -64,6 +65,7 @@ def registry(
         HttpRequest(traces=traces),
         DltExtract(processes, locks, folder),
         DuckdbTransform(processes, locks, folder),
+        FileSync(processes),
         Notify(processes),
     ]
     taken = {action.kind: "a built-in kind" for action in built_in}

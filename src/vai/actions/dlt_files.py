@@ -87,7 +87,7 @@ class _open:
 def _raw(file: str, credentials: dict[str, str]) -> IO[bytes]:
     if "://" not in file:
         return open(file, "rb")
-    import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415
+    import fsspec  # noqa: PLC0415
 
     opened: IO[bytes] = fsspec.open(file, "rb", **credentials).open()
     return opened
