@@ -24,6 +24,7 @@ _RANGES = {  # the least and the most
     "drain_seconds": (0, 7 * _DAY),
     "heartbeat_seconds": (0.1, _DAY),
     "temporal_heartbeat_seconds": (1, _DAY),
+    "retention_days": (0, 36_500),
     "max_processes": (1, 10_000),
 }
 _PARSERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "Path": Path}
@@ -49,6 +50,7 @@ class Settings:
     poll_seconds: float = 1.0
     drain_seconds: float = 120.0
     heartbeat_seconds: float = 15.0  # between comments on an event stream
+    retention_days: float = 0.0  # final runs are removed after so many days; 0: they are kept
     dag_engine: str = "embedded"  # what drives runs of orchestratorType dag: embedded or temporal
     temporal_worker: bool = False  # True: this process drives runs and executes steps for Temporal
     temporal_address: str = "127.0.0.1:7233"

@@ -284,3 +284,16 @@ def on_terminal(vai: Vai, *args: str, **env: str) -> tuple[int, str]:
 
 def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+
+
+def test_runs_that_are_over_are_pruned(vai: Vai, name: str) -> None:
+    vai.apply(name, FLIGHTS)
+    run = vai.json("runs", "start", name)
+    vai("runs", "watch", run["id"])
+    assert vai("prune").stdout == "0 runs were removed\n", "none is thirty days old"
+    counted = vai.json("prune", "--older-than", "0s", "--status", "completed", "--dry-run")
+    assert (counted["dryRun"], counted["runs"] > 0) == (True, True)
+    for wrong in (("--older-than", "soon"), ("--status", "running")):
+        assert vai("prune", *wrong).returncode == 2
+    assert vai("prune", "--older-than", "0s", "--status", "completed").returncode == 0
+    assert vai("runs", "show", run["id"]).returncode == 1

@@ -78,6 +78,7 @@ def test_there_is_no_other_operation_of_the_group_but_the_added_plan(answers: An
     }
     expected = {(operation.method, operation.path) for operation in facts.OPERATIONS}
     added = {("POST", f"{facts.PREFIX}/{{run_id}}/retry-plan"), ("GET", f"{facts.PREFIX}/{{run_id}}/explain")}
+    added.add(("POST", f"{facts.PREFIX}/prune"))
     assert found - expected == added
     assert expected <= found
 

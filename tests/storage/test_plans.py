@@ -9,7 +9,7 @@ import pytest
 from vai.storage.statements import Statement
 from vai.storage.store import SqlStore
 
-PARAMS = {"limit": 10, "offset": 0, "through": 10, "after": 0, "attempt": 1, "now": 0}
+PARAMS = {"limit": 10, "before": 0, "offset": 0, "through": 10, "after": 0, "attempt": 1, "now": 0}
 
 STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "run": lambda s: s._run_sql.run,
@@ -32,6 +32,10 @@ STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "claim one": lambda s: s._lease_sql.claim_run,
     "orphans": lambda s: s._lease_sql.free_orphans,
     "next due": lambda s: s._lease_sql.next_due,
+    "removable": lambda s: s._retention_sql.oldest,
+    "removal": lambda s: s._retention_sql.lock,
+    **{f"removal {n}": lambda s, n=n: s._retention_sql.remove[n] for n in range(6)},  # type: ignore[misc]
+    "sweep": lambda s: s._retention_sql.sweep,
     "key": lambda s: s._access_sql.key_by_hash,
 }
 

@@ -10,7 +10,7 @@ from vai.access import Access
 from vai.automations import Automations
 from vai.connections import Connections
 from vai.ports import Actions, Clock
-from vai.runs import Decisions, Runs
+from vai.runs import Decisions, Retention, Runs
 
 Health = Callable[[bool], Awaitable[Mapping[str, Any]]]
 """Given whether to look deep: {"status": "ok"}, or also "degraded" or "failing", and what each part is like."""
@@ -39,6 +39,7 @@ class Doors:
     automations: Automations
     access: Access
     connections: Connections
+    retention: Retention
     actions: Actions
     health: Health
     clock: Clock

@@ -37,6 +37,7 @@ _ENTRIES = {
     "doctor": _Entry("vai.cli.doctor", "Look at everything an operator would, and say what to do."),
     "backup": _Entry("vai.cli.backup", "Write the whole database into one file, also while servers use it."),
     "restore": _Entry("vai.cli.restore", "Put a backup in the place of the database."),
+    "prune": _Entry("vai.cli.prune", "Remove runs that have been over for long."),
     "keys": _Entry("vai.cli.keys", "The master keys that credentials are encrypted under: rotate."),
     "version": _Entry("vai.cli.version", "Show the version."),
 }

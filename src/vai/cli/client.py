@@ -107,6 +107,10 @@ class Api:
         """Take a final run up again."""
         return self.transport.send("POST", f"automation-runs/{run_id}/retry", body)
 
+    def prune(self, body: Body) -> Body:
+        """Remove final runs; some of them, if there are many."""
+        return self.transport.send("POST", "automation-runs/prune", body)
+
     def retry_plan(self, run_id: str, body: Body) -> Body:
         """What a retry would do to each step."""
         return self.transport.send("POST", f"automation-runs/{run_id}/retry-plan", body)

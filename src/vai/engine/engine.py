@@ -14,7 +14,7 @@ from vai.domain.status import RunStatus
 from vai.engine.driver import Driver, Tools
 from vai.ports import ORCHESTRATORS, Actions, Clock, Store, StoredEvent, StoreUnavailable
 from vai.ports.current import current_run
-from vai.runs import Door, NotFound, Upkeep
+from vai.runs import Door, NotFound, Retention, Upkeep
 
 _log = logging.getLogger("vai.engine")
 
@@ -38,6 +38,8 @@ class EngineSettings:
     drain_seconds: float = 120.0  # what running steps are given at SIGTERM
     max_runs: int = 2_000  # held at once
     orchestrators: Sequence[str] = ORCHESTRATORS  # whose runs it drives
+    tidy_seconds: float = 60.0  # how often to remove runs that have been over for long
+    retention_days: float = 0.0  # how long that is; 0: for ever
     labels: Sequence[str] = ()  # the `runsOn` labels whose steps it executes
 
 
@@ -52,6 +54,7 @@ class Engine:
         self._settings = settings or EngineSettings()
         self._tools = Tools(self.id, store, door, actions, clock, frozenset(self._settings.labels))
         self._upkeep = Upkeep(store, door)
+        self._retention = Retention(store, clock)
         self._drivers: dict[str, Driver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
@@ -87,6 +90,7 @@ class Engine:
         self._store.on_commit.append(self._on_commit)
         self._claiming = True
         self._chores = [asyncio.create_task(self._renew()), asyncio.create_task(self._claim())]
+        self._chores.append(asyncio.create_task(self._tidy()))
         if not self._serves_all:
             self._chores.append(asyncio.create_task(self._heed_hints()))
         self._look.set()
@@ -263,6 +267,17 @@ class Engine:
                 _log.debug("the lease could not be renewed: %s", reason)
             except Exception:
                 _log.exception("the lease could not be renewed")  # a defect of ours; the next attempt may do
+
+    async def _tidy(self) -> None:
+        """Remove what has been over for long, apart from all that runs wait for."""
+        while True:
+            try:
+                await self._retention.look(self._settings.retention_days)
+            except StoreUnavailable as reason:
+                _log.debug("old runs cannot be removed: %s", reason)
+            except Exception:
+                _log.exception("old runs cannot be removed")  # a defect of ours; the engine goes on
+            await asyncio.sleep(self._settings.tidy_seconds)
 
     async def _begin_anew(self) -> None:
         self.leases_lost += 1

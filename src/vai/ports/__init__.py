@@ -57,6 +57,7 @@ from vai.ports.records import (
     VersionRecord,
     VersionsSummary,
 )
+from vai.ports.retention import FINAL, Removal
 from vai.ports.store import (
     ORCHESTRATORS,
     AccessStore,
@@ -69,6 +70,7 @@ from vai.ports.store import (
 )
 
 __all__ = [
+    "FINAL",
     "ORCHESTRATORS",
     "REF_FIELDS",
     "AccessStore",
@@ -111,6 +113,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Ref",
+    "Removal",
     "Resolver",
     "RunChange",
     "RunFilter",

@@ -37,6 +37,7 @@ from vai.ports.records import (
     VersionRecord,
     VersionsSummary,
 )
+from vai.ports.retention import RetentionStore
 
 ORCHESTRATORS = ("local", "dag")
 
@@ -207,6 +208,7 @@ class Store(
     ConnectionStore,
     LeaseStore,
     UpkeepStore,
+    RetentionStore,
     OperationsStore,
     Protocol,
 ):

@@ -18,6 +18,7 @@ from vai.runs.errors import (
 )
 from vai.runs.explain import Explanation, Reason
 from vai.runs.previews import artifact_of, preview_of
+from vai.runs.retention import Pruned, Retention
 from vai.runs.service import Runs
 from vai.runs.starting import StartRun
 from vai.runs.stream import Batch, EventHub, SlowListener
@@ -43,7 +44,9 @@ __all__ = [
     "MayNotDecide",
     "NotFound",
     "NotStartable",
+    "Pruned",
     "Reason",
+    "Retention",
     "Runs",
     "RunsError",
     "SlowListener",

@@ -109,7 +109,7 @@ class EventHub:
                 last, final = page[-1].seq, page[-1].type in _FINAL_TYPES
                 yield Batch(page)
                 continue
-            if final or (last and await self._is_over(run, last)):
+            if final or await self._is_over(run, last):
                 return
             async for batch in self._live(listener, last):
                 last, final = batch.events[-1].seq, batch.events[-1].type in _FINAL_TYPES

@@ -86,6 +86,16 @@ class Database(ABC):
     def missing(self, connection: Connection, engine_ids: Sequence[str]) -> Sequence[str]:
         """Which of these engines show no sign of life now; if that stays so for `grace_seconds`, they are dead."""
 
+    def give_back(self, connection: Connection) -> bool:
+        """Give a piece of the room that is free in the file back to the system, as part of a transaction. True: there
+        may be more. A database that looks after itself does nothing."""
+        return False
+
+    def rebuild(self) -> bool:
+        """Make a file anew, without its free room, if it cannot give that back in pieces and it takes but a moment.
+        Blocks. True: it was done. Raises StoreUnavailable."""
+        return False
+
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:
         """What a health check says of it."""

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ from vai.storage.statements import Connection
 T = TypeVar("T")
 
 _LIST_READERS = 2  # connections for lists and counts, each in its own thread
+_PIECE_PAGES = 500  # given back in one transaction
+_REBUILT_BYTES = 64 * 1024 * 1024  # a file with no more in use is made anew in about a second
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
@@ -65,6 +67,7 @@ class SqliteDatabase(Database):
         )
         try:
             for setting in (
+                "auto_vacuum=INCREMENTAL",  # counts for a new file alone, and before the others
                 "journal_mode=WAL",
                 f"synchronous={self._synchronous}",
                 "foreign_keys=ON",
@@ -200,6 +203,33 @@ class SqliteDatabase(Database):
         finally:
             os.close(descriptor)
 
+    # --- room ------------------------------------------------------------------------------------------------
+
+    def give_back(self, connection: Connection) -> bool:
+        """See `Database.give_back`. A tenth of the file stays free, for what is written next."""
+        free = _pragma(connection, "freelist_count")
+        if free <= _pragma(connection, "page_count") // 10:
+            return False
+        for _ in range(min(free, _PIECE_PAGES)):
+            # The driver takes one step of a statement without columns, which is one page, whatever number is asked for.
+            connection.execute("PRAGMA incremental_vacuum(1)").fetchall()
+        return _pragma(connection, "freelist_count") < free  # not so for a file that was made without
+
+    def rebuild(self) -> bool:
+        """See `Database.rebuild`: files made by versions that did not ask for it when they were new."""
+        try:
+            with closing(self.connect()) as connection:
+                pages, free = _pragma(connection, "page_count"), _pragma(connection, "freelist_count")
+                used_bytes = (pages - free) * _pragma(connection, "page_size")
+                is_able = _pragma(connection, "auto_vacuum") != 0
+                if is_able or free <= pages // 2 or used_bytes > _REBUILT_BYTES:
+                    return False
+                # Others wait for the lock meanwhile, as for any transaction.
+                connection.execute("VACUUM")
+                return True
+        except sqlite3.Error as error:
+            raise self.explain(error) from error
+
     def describe(self) -> Mapping[str, Any]:
         """See `Database.describe`."""
         size = 0
@@ -217,6 +247,10 @@ class SqliteDatabase(Database):
             self._reader = None
         while not self._list_readers.empty():
             self._list_readers.get().close()
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchall()[0][0])
 
 
 def _sentence(error: sqlite3.DatabaseError, path: Path) -> str:

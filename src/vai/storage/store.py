@@ -15,6 +15,7 @@ from vai.storage.database import Database
 from vai.storage.decisions import Decisions
 from vai.storage.jobs import Committed
 from vai.storage.leases import Leases
+from vai.storage.retention import Retention
 from vai.storage.runs import Runs
 from vai.storage.standing import Operations
 from vai.storage.upkeep import Upkeep
@@ -23,7 +24,7 @@ from vai.storage.writer import Writer
 _logger = logging.getLogger(__name__)
 
 
-class SqlStore(Runs, Decisions, Automations, Access, Connections, Leases, Upkeep, Operations):
+class SqlStore(Runs, Decisions, Automations, Access, Connections, Leases, Upkeep, Retention, Operations):
     """The `Store` of the ports."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -164,6 +164,24 @@ Index(
     postgresql_where=CHILD_TO_TELL,
 )
 
+# What old runs are removed by.
+IS_FINAL, IS_CHILD = text("completed_at IS NOT NULL"), text("parent_run_id IS NOT NULL")
+Index(
+    "ix_automation_runs_final",
+    automation_runs.c.tenant_id,
+    automation_runs.c.status,
+    automation_runs.c.completed_at,
+    automation_runs.c.id,
+    sqlite_where=IS_FINAL,
+    postgresql_where=IS_FINAL,
+)
+Index(
+    "ix_automation_runs_parent_run_id",
+    automation_runs.c.parent_run_id,
+    sqlite_where=IS_CHILD,
+    postgresql_where=IS_CHILD,
+)
+
 # What the triggers of concurrency keys look through: the live runs of a key, those held back in their order.
 LIVE_WITH_KEY = text("completed_at IS NULL AND concurrency_key IS NOT NULL")
 Index(
@@ -283,6 +301,14 @@ decisions = Table(
     Column("created_at", INSTANT, nullable=False),
     Index(None, "tenant_id", "id"),
     Index(None, "tenant_id", "status", "id"),
+)
+
+# Runs that were removed, but for their events up to this number, which are being removed too.
+removed_runs = Table(
+    "removed_runs",
+    metadata,
+    Column("run_id", ID, primary_key=True),
+    Column("event_seq", BigInteger, nullable=False),
 )
 
 engines = Table(

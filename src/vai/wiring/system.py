@@ -19,7 +19,7 @@ from vai.connections import BadMasterKey, Connections, MasterKeys, Sealing, Verd
 from vai.engine import Engine, EngineSettings
 from vai.execution import ConnectedActions
 from vai.ports import Actions, Connection, Store, StoreUnavailable
-from vai.runs import Decisions, Definitions, Door, EventHub, Runs
+from vai.runs import Decisions, Definitions, Door, EventHub, Retention, Runs
 from vai.settings import Settings
 from vai.storage import open_store
 from vai.telemetry import Traces, are_wanted
@@ -144,6 +144,7 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
         automations=Automations(store, definitions, clock),
         access=access,
         connections=connections,
+        retention=Retention(store, clock),
         actions=actions,
         health=watch.health,
         clock=clock,
@@ -175,6 +176,7 @@ def _engine_settings(settings: Settings) -> EngineSettings:
         poll_seconds=settings.poll_seconds,
         drain_seconds=settings.drain_seconds,
         orchestrators=served_here(settings),
+        retention_days=settings.retention_days,
         labels=settings.worker_labels,
     )
 

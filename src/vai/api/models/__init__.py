@@ -49,6 +49,8 @@ from vai.api.models.decisions import Decision, DecisionList, DecisionQuery, Deci
 from vai.api.models.runs import (
     Explanation,
     PlannedStep,
+    Pruned,
+    PruneRequest,
     Reason,
     RetryPlan,
     RetryRequest,
@@ -63,6 +65,7 @@ from vai.api.models.runs import (
 
 REQUESTS: tuple[type[BaseModel], ...] = (
     RetryRequest,
+    PruneRequest,
     StartRunRequest,
     CreateAutomationRequest,
     UpdateAutomationRequest,
@@ -104,6 +107,8 @@ __all__ = [
     "Organization",
     "PlannedStep",
     "ProblemBody",
+    "PruneRequest",
+    "Pruned",
     "Reason",
     "RetryPlan",
     "RetryRequest",

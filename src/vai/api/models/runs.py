@@ -1,6 +1,6 @@
 """Runs, their steps and their events."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -41,6 +41,24 @@ class RunList(Answer):
 
     items: list[Run]
     total: int
+
+
+class PruneRequest(Request):
+    """Which final runs are removed."""
+
+    older_than_seconds: float = Field(
+        strict=True, ge=0, le=3_153_600_000, description="Those that ended longer ago than this."
+    )
+    status: list[Literal["completed", "failed", "cancelled"]] = Field([], max_length=3, description="Default: all.")
+    dry_run: bool = Field(False, strict=True, description="Only count them.")
+
+
+class Pruned(Answer):
+    """How many runs were removed, or would be."""
+
+    runs: int
+    has_more: bool = Field(description="Others are left: ask again.")
+    dry_run: bool
 
 
 class Step(Answer):

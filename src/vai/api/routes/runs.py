@@ -8,8 +8,10 @@ from vai.api import models, present
 from vai.api.credentials import Caller
 from vai.api.document import body, problems
 from vai.api.doors import doors_of
+from vai.api.problems import Problem
 from vai.api.reading import read
 from vai.api.routes.parameters import Limit, Offset, RunId, Statuses, bounded
+from vai.domain.status import RunStatus
 
 router = APIRouter(prefix="/automation-runs", tags=["Automation runs"])
 
@@ -25,6 +27,22 @@ async def list_all_runs(
     """Runs of the organization, newest first."""
     page = await doors_of(request).runs.list(who, status or (), limit, bounded(offset))
     return present.answer(present.run_page(page))
+
+
+@router.post(
+    "/prune",
+    response_model=models.Pruned,
+    responses=problems(403, 413, 415),
+    openapi_extra=body(models.PruneRequest, required=True),
+)
+async def prune_runs(request: Request, who: Caller) -> Response:
+    """Remove final runs of the organization that ended long ago, with all that hangs on them; up to 1,000 at once."""
+    if who.role != "admin":
+        raise Problem(403, "needs-admin", "Only an administrator removes runs.")
+    asked = await read(request, models.PruneRequest)
+    statuses = [RunStatus(status) for status in asked.status]
+    pruned = await doors_of(request).retention.prune(who, statuses, asked.older_than_seconds, dry_run=asked.dry_run)
+    return present.answer({"runs": pruned.runs, "hasMore": pruned.has_more, "dryRun": asked.dry_run})
 
 
 @router.get("/{run_id}", response_model=models.Run, responses=problems(404))
