@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 import subprocess
@@ -31,6 +32,8 @@ class TemporalServer:
         self.address = f"127.0.0.1:{self.port}"
         self._log = log
         self._database = database
+        # It notes which version is the newest in its user's folder: in one of ours, not in that of who runs the tests.
+        self._environment = {**os.environ, "HOME": str(log.parent)}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -40,7 +43,7 @@ class TemporalServer:
         if self._database is not None:
             command += ["--db-filename", str(self._database)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
         deadline = time.monotonic() + 30
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -50,7 +53,7 @@ class TemporalServer:
 
     def _answers(self) -> bool:
         command = [str(BINARY), "operator", "cluster", "health", "--address", self.address]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False, env=self._environment).returncode == 0
 
     def stop(self) -> None:
         """End it, as a machine that goes down would."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -193,8 +194,39 @@ def test_extras_that_the_settings_ask_for(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_temporal_server_that_is_not_there(tmp_path: Path) -> None:
-    told = found(tmp_path, dag_engine="temporal", temporal_address="127.0.0.1:1")
-    assert told["temporal"].level == "wrong"
+    told = found(tmp_path, dag_engine="temporal", temporal_address="127.0.0.1:1")["temporal"]
+    assert told.level == "wrong"
+    assert told.found.startswith("127.0.0.1:1 does not answer")
+    assert "VAI_TEMPORAL_ADDRESS" in told.advice
+
+
+@pytest.mark.parametrize("port", ["", ":nine", ":7233:1"])
+def test_an_address_of_temporal_that_is_none(tmp_path: Path, port: str) -> None:
+    told = found(tmp_path, dag_engine="temporal", temporal_address=f"127.0.0.1{port}")["temporal"]
+    assert (told.level, "VAI_TEMPORAL_ADDRESS" in told.advice) == ("wrong", True)
+
+
+def test_something_else_at_temporals_address(tmp_path: Path) -> None:
+    """What takes connections is not Temporal yet."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        told = found(tmp_path, dag_engine="temporal", temporal_address=address)["temporal"]
+    assert told.level == "wrong"
+
+
+@pytest.mark.temporal
+def test_a_temporal_server_is_asked_with_all_that_is_set(tmp_path: Path, temporal: str) -> None:
+    on = {"dag_engine": "temporal", "temporal_address": temporal}
+    told = found(tmp_path, **on)["temporal"]
+    assert told.level == "ok"
+    assert "has the namespace default" in told.found
+    told = found(tmp_path, **on, temporal_namespace="elsewhere")["temporal"]
+    assert (told.level, told.found) == ("wrong", f"{temporal} has no namespace 'elsewhere'.")
+    assert "VAI_TEMPORAL_NAMESPACE" in told.advice
+    told = found(tmp_path, **on, temporal_tls=True)["temporal"]
+    assert (told.level, "VAI_TEMPORAL_TLS" in told.advice) == ("wrong", True)
+    told = found(tmp_path, **on, temporal_tls_ca=tmp_path / "none.pem")["temporal"]
+    assert (told.level, "certificate cannot be read" in told.found) == ("wrong", True)
 
 
 @pytest.mark.process

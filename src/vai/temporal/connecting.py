@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import TLSConfig
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from vai.temporal.messages import CONVERTER
 
 _SELDOM_SECONDS = 60.0
+_START = "Start it, or mend VAI_TEMPORAL_ADDRESS and VAI_TEMPORAL_TLS; dag runs wait meanwhile."
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,43 @@ async def connect(settings: TemporalSettings, *, lazy: bool) -> Client:
         lazy=lazy,
         runtime=_runtime(),
     )
+
+
+class Unusable(Exception):
+    """The server cannot be worked with: why, and what to do, each as a sentence."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason)
+        self.advice = advice
+
+
+async def server_version(settings: TemporalSettings, timeout_seconds: float) -> str:
+    """The version of the server, asked with our credentials for our namespace. Raises Unusable."""
+    limit = timedelta(seconds=timeout_seconds)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            service = (await connect(settings, lazy=False)).workflow_service
+            found = await service.get_system_info(GetSystemInfoRequest(), timeout=limit)
+            await service.describe_namespace(DescribeNamespaceRequest(namespace=settings.namespace), timeout=limit)
+    except OSError as error:  # also its TimeoutError
+        if isinstance(error, TimeoutError):
+            raise Unusable(f"{settings.address} does not answer for {timeout_seconds:g} s.", _START) from error
+        raise Unusable(f"A certificate cannot be read: {error}.", "Mend VAI_TEMPORAL_TLS_….") from error
+    except RPCError as error:
+        raise _refused(settings, error) from error
+    except (RuntimeError, ValueError) as error:  # of the connection itself: address, name, certificate
+        raise Unusable(f"{settings.address} does not answer as Temporal does: {error}.", _START) from error
+    return found.server_version
+
+
+def _refused(settings: TemporalSettings, error: RPCError) -> Unusable:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        advice = f"temporal operator namespace create {settings.namespace}, or mend VAI_TEMPORAL_NAMESPACE."
+        return Unusable(f"{settings.address} has no namespace {settings.namespace!r}.", advice)
+    if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):
+        advice = "Mend VAI_TEMPORAL_API_KEY or the client's certificate, or let them into the namespace."
+        return Unusable(f"{settings.address} does not let us in: {error.message}.", advice)
+    return Unusable(f"{settings.address} answers {error.status.name}: {error.message}.", "Look at Temporal's log.")
 
 
 class Seldom(logging.Filter):

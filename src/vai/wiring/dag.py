@@ -12,7 +12,7 @@ from vai.settings import Settings
 from vai.wiring.faults import CannotServe
 
 if TYPE_CHECKING:
-    from vai.temporal import Dispatcher, TemporalWorker
+    from vai.temporal import Dispatcher, TemporalSettings, TemporalWorker
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,23 @@ def on_temporal(settings: Settings, store: Store, door: Door, actions: Actions, 
     if settings.dag_engine != "temporal":
         return None
     try:
-        from vai.temporal import Dispatcher, TemporalSettings, TemporalWorker  # noqa: PLC0415
+        from vai.temporal import Dispatcher, TemporalWorker  # noqa: PLC0415
     except ImportError as error:
         message = "VAI_DAG_ENGINE=temporal needs vai-engine[temporal]: pip install 'vai-engine[temporal]'."
         raise CannotServe(message) from error
     unknown = [kind for kind in settings.worker_kinds if actions.get(kind) is None]
     if settings.temporal_worker and unknown:
         raise CannotServe(f"VAI_WORKER_KINDS names kinds that are not known here: {', '.join(unknown)}.")
-    chosen = TemporalSettings(
+    chosen = temporal_settings(settings)
+    worker = TemporalWorker(store, door, actions, clock, chosen) if settings.temporal_worker else None
+    return OnTemporal(Dispatcher(store, door, clock, chosen), worker)
+
+
+def temporal_settings(settings: Settings) -> TemporalSettings:
+    """What Temporal's part takes of the settings. Raises ImportError without its library."""
+    from vai.temporal import TemporalSettings  # noqa: PLC0415
+
+    return TemporalSettings(
         address=settings.temporal_address,
         namespace=settings.temporal_namespace,
         task_queue=settings.temporal_task_queue,
@@ -84,5 +93,3 @@ def on_temporal(settings: Settings, store: Store, door: Door, actions: Actions, 
         drain_seconds=settings.drain_seconds,
         sweep_seconds=settings.poll_seconds * 5,
     )
-    worker = TemporalWorker(store, door, actions, clock, chosen) if settings.temporal_worker else None
-    return OnTemporal(Dispatcher(store, door, clock, chosen), worker)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
-import socket
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from vai.storage import open_database
 from vai.storage.inspection import Inspection, inspect
 from vai.storage.migrate import KNOWN
 from vai.telemetry import are_wanted
-from vai.wiring.dag import served_here
+from vai.wiring.dag import served_here, temporal_settings
 from vai.wiring.faults import CannotServe
 from vai.wiring.system import clock, master_keys
 
@@ -222,16 +222,18 @@ def _kinds(settings: Settings, found: Inspection) -> Finding:
 
 
 def _temporal(settings: Settings) -> Finding:
-    host, _, port = settings.temporal_address.rpartition(":")
+    """Ask it something as a worker would: it answers, lets us in, and has the namespace."""
+    try:
+        from vai.temporal import Unusable, server_version  # noqa: PLC0415
+    except ImportError:
+        return Finding("temporal", NOTE, f"{settings.temporal_address} was not asked.", "Install the extra first.")
     began = time.monotonic()
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ASK_SECONDS).close()
-    except (OSError, ValueError) as error:
-        advice = "Start it, or mend VAI_TEMPORAL_ADDRESS; dag runs wait meanwhile."
-        return Finding("temporal", WRONG, f"{settings.temporal_address} does not answer: {error}.", advice)
-    return Finding(
-        "temporal", OK, f"{settings.temporal_address} answers in {(time.monotonic() - began) * 1000:.0f} ms."
-    )
+        version = asyncio.run(server_version(temporal_settings(settings), _ASK_SECONDS))
+    except Unusable as reason:
+        return Finding("temporal", WRONG, str(reason), reason.advice)
+    found = f"{settings.temporal_address} ({version}) has the namespace {settings.temporal_namespace}, and answers in"
+    return Finding("temporal", OK, f"{found} {(time.monotonic() - began) * 1000:.0f} ms.")
 
 
 def _server(settings: Settings) -> Iterator[Finding]:
