@@ -31,8 +31,11 @@ class Server:
         arguments: Sequence[str] = (),
         database_url: str | None = None,
         environment: Mapping[str, str] | None = None,
+        *,
+        program: Sequence[str] = (str(Path(sys.executable).with_name("vai")),),
     ) -> None:
         self.data_dir = data_dir
+        self._program = program
         self._environment = {**os.environ, **(environment or {})}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -42,7 +45,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers; its death meanwhile is an error with its last words."""
-        command = [str(Path(sys.executable).with_name("vai")), "serve", "--port", str(self.port)]
+        command = [*self._program, "serve", "--port", str(self.port)]
         command += ["--data-dir", str(self.data_dir), *self._arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
