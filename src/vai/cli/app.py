@@ -30,6 +30,7 @@ _ENTRIES = {
     "run": _Entry("vai.cli.run", "Run an automation from a file, here and now, without a server."),
     "automations": _Entry("vai.cli.automations", "Define automations: apply, list, show, publish, validate, delete."),
     "runs": _Entry("vai.cli.runs", "Start runs and follow them: start, list, show, watch, logs, cancel, retry."),
+    "decisions": _Entry("vai.cli.decisions", "What runs ask of people: list, show, approve, reject."),
     "connections": _Entry(
         "vai.cli.connections", "Credentials of other systems: list, get, create, update, delete, verify."
     ),

@@ -135,6 +135,22 @@ class Api:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
         return self.transport.open_stream(f"automation-runs/{run_id}/events", headers, silence)
 
+    # --- decisions
+
+    def decisions(
+        self, *, status: Sequence[str] = (), run_id: str | None = None, mine: bool = False, limit: int = 100
+    ) -> Body:
+        """Decisions, newest first."""
+        return self.transport.get("decisions", status=list(status), run=run_id, mine=mine or None, limit=limit)
+
+    def decision(self, decision_id: str) -> Body:
+        """One decision."""
+        return self.transport.get(f"decisions/{decision_id}")
+
+    def decide(self, decision_id: str, word: str, body: Body) -> Body:
+        """Answer a decision; `word` is approve or reject."""
+        return self.transport.send("POST", f"decisions/{decision_id}/{word}", body)
+
     # --- connections
 
     def connections(self) -> Iterator[Body]:

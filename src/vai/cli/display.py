@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -69,6 +70,18 @@ class RunDisplay:
             self.view.apply(event)
         if self._live is None and event["attempt"] >= self._from_attempt:
             self._out.print(line_of(event, self.view, self._out), soft_wrap=True)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within, the screen is another's; what is fed meanwhile is seen afterwards."""
+        if self._live is None:
+            yield
+            return
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
 
     def say(self, sentence: str) -> None:
         """A message between the lines, on stderr where stdout is no terminal."""

@@ -229,6 +229,11 @@ def _awaiting(step: StepLine, at: float, data: Event) -> None:
     step.status, step.note = "awaiting_approval", "someone has to decide"
 
 
+def _decided(step: StepLine, at: float, data: Event) -> None:
+    by = data.get("byName") or data.get("by")
+    step.note = f"{data['outcome']} by {by}" if by else str(data["outcome"])
+
+
 def _child(step: StepLine, at: float, data: Event) -> None:
     step.note = f"run {str(data.get('childRunId', ''))[-8:]}"
 
@@ -259,5 +264,6 @@ _STEP: dict[str, Callable[[StepLine, float, Event], None]] = {
     "step.waiting": _waiting,
     "step.child_started": _child,
     "step.awaiting_approval": _awaiting,
+    "step.decided": _decided,
     "step.progress": _progress,
 }

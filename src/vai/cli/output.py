@@ -36,6 +36,10 @@ MARKS = {
     "cancelled": Mark("⊘", "/", "yellow"),
     "awaiting_approval": Mark("⏸", "=", "magenta"),
     "retrying": Mark("⟳", "~", "yellow"),  # pending, and it has failed before
+    "approved": Mark("✓", "+", "green"),
+    "rejected": Mark("✗", "x", "red"),
+    "expired": Mark("–", "-", "dim"),
+    "withdrawn": Mark("⊘", "/", "yellow"),
     "active": Mark("✓", "+", "green"),
     "draft": Mark("○", "o", "yellow"),
     "archived": Mark("–", "-", "dim"),
@@ -93,6 +97,11 @@ def hint(sentence: str) -> None:
 def emit(body: Any) -> None:
     """A body of the API on stdout, for scripts."""
     _write(msgspec.json.format(msgspec.json.encode(body), indent=2))
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON in one line; nothing for None."""
+    return "" if value is None else msgspec.json.encode(value).decode()
 
 
 def emit_line(body: Any) -> None:

@@ -1,5 +1,6 @@
 """What people call runs and automations by: names, whole ids, the beginnings or ends of ids, and `last`."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
 
@@ -7,7 +8,10 @@ from vai.cli.client import Api, Body, is_uuid
 from vai.cli.exits import FAILED, Failure
 from vai.cli.output import short_id
 
+_DECISIONS = 1_000  # newest decisions that a short id is looked for among
+
 RUN_HELP = "A run: its id, the beginning or end of its id, or 'last' for the newest."
+DECISION_HELP = "A decision: its id, or the beginning or end of its id."
 AUTOMATION_HELP = "An automation: its name or its id."
 
 
@@ -20,19 +24,30 @@ def find_run(api: Api, reference: str) -> str:
         if not newest:
             raise Failure("There is no run yet. Start one with 'vai runs start NAME'.", FAILED)
         return str(newest[0]["id"])
+    return _one_of("run", reference, (str(run["id"]) for run in api.recent_runs()))
+
+
+def find_decision(api: Api, reference: str) -> str:
+    """The id of the decision that is meant. Refuses none and several."""
+    if is_uuid(reference):
+        return reference.lower()
+    items = api.decisions(limit=_DECISIONS)["items"]
+    return _one_of("decision", reference, (str(decision["id"]) for decision in items))
+
+
+def _one_of(noun: str, reference: str, ids: Iterable[str]) -> str:
     part = reference.strip("…").lower()
-    matching = (str(run["id"]) for run in api.recent_runs() if part and _is_end_of(part, run["id"]))
-    found = list(islice(matching, 2))
+    found = list(islice((identifier for identifier in ids if part and _is_end_of(part, identifier)), 2))
     if not found:
-        raise Failure(f"There is no run {reference}. 'vai runs list' shows the newest.", FAILED)
+        raise Failure(f"There is no {noun} {reference}. 'vai {noun}s list' shows the newest.", FAILED)
     if len(found) > 1:
-        alike = " and ".join(short_id(run_id) for run_id in found)
-        raise Failure(f"{reference} fits several runs, among them {alike}. Give more of the id, or its end.", FAILED)
+        alike = " and ".join(map(short_id, found))
+        raise Failure(f"{reference} fits several {noun}s, among them {alike}. Give more of the id, or its end.", FAILED)
     return found[0]
 
 
-def _is_end_of(part: str, run_id: str) -> bool:
-    return run_id.startswith(part) or run_id.endswith(part)
+def _is_end_of(part: str, identifier: str) -> bool:
+    return identifier.startswith(part) or identifier.endswith(part)
 
 
 def find_automation(api: Api, reference: str) -> Body:

@@ -3,13 +3,14 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vai.cli import output
+from vai.cli.asking import terminal
 from vai.cli.display import RunDisplay
 from vai.cli.exits import FAILED, OF_STATUS, USAGE, Failure
 from vai.cli.faults import Fault, lines_of, path_of
@@ -17,7 +18,7 @@ from vai.cli.files import DefinitionFile, read_definition
 from vai.cli.options import Actions, File, Input
 from vai.cli.reading import read_json
 from vai.settings import BadSetting, Settings, settings_from
-from vai.wiring import CannotServe, InvalidDefinition, InvalidInput, RunOutcome, run_once
+from vai.wiring import Attendant, CannotServe, InvalidDefinition, InvalidInput, RunOutcome, run_once
 
 app = typer.Typer(add_completion=False)
 
@@ -34,11 +35,15 @@ def run(
 ) -> None:
     """Run an automation from a file, here and now, without a server.
 
+    What it asks of people, it asks on the terminal, whoever the assignees are; without a terminal it is cancelled then.
     Ctrl-C cancels the run. The exit code says how it ended.
     """
     definition, run_input = read_definition(file), read_json(input)
     with _settings(data_dir, actions) as settings:
         outcome = _run(settings, definition, run_input, json)
+    if outcome.unanswered is not None:
+        advice = "Run it on a terminal, or on a server, where people can answer with 'vai decisions'."
+        raise Failure(f"{outcome.unanswered} Nobody can be asked here, so the run was cancelled. {advice}", FAILED)
     raise typer.Exit(OF_STATUS.get(outcome.status, FAILED))
 
 
@@ -58,9 +63,11 @@ def _settings(data_dir: Path | None, actions: list[str] | None) -> Iterator[Sett
 def _run(settings: Settings, definition: DefinitionFile, run_input: Any, json: bool) -> RunOutcome:
     try:
         if json:
-            return run_once(settings, definition.name, definition.config, run_input, output.emit_line)
+            attendant = Attendant(output.emit_line, terminal(nullcontext))
+            return run_once(settings, definition.name, definition.config, run_input, attendant)
         with RunDisplay(definition.name, _steps(definition.config)) as display:
-            return run_once(settings, definition.name, definition.config, run_input, display.feed)
+            attendant = Attendant(display.feed, terminal(display.paused))
+            return run_once(settings, definition.name, definition.config, run_input, attendant)
     except CannotServe as reason:
         raise Failure(str(reason), FAILED) from reason
     except InvalidDefinition as reason:

@@ -114,7 +114,7 @@ def explanation_rows(body: Body, out: Console) -> Table:
     """Why a run and its steps stand where they stand, a line a reason."""
     rows: list[list[str | Text]] = []
     for reason in body["reasons"]:
-        until = f" Until {output.moment(reason['until'])}." if reason["until"] else ""
+        until = f" Until {output.local_time(reason['until'])}." if reason["until"] else ""
         advice = f" {reason['advice']}" if reason["advice"] else ""
         rows.append([reason["stepKey"] or "the run", Text(output.clean(reason["reason"] + until + advice))])
     return output.table(_REASONS, rows, out.width)
