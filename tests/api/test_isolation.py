@@ -32,6 +32,11 @@ OPERATIONS = [
     ("GET", "/action-runs/{action_run_id}"),
     ("GET", "/artifacts/{artifact_id}"),
     ("GET", "/artifacts/{artifact_id}/content"),
+    ("GET", "/automations/{automation_id}/triggers"),
+    ("GET", "/triggers/{trigger_id}"),
+    ("GET", "/triggers/{trigger_id}/next"),
+    ("POST", "/triggers/{trigger_id}/pause"),
+    ("POST", "/triggers/{trigger_id}/resume"),
     ("GET", "/connections/{connection_id}"),
     ("PATCH", "/connections/{connection_id}"),
     ("DELETE", "/connections/{connection_id}"),
@@ -40,7 +45,7 @@ OPERATIONS = [
     ("POST", "/decisions/{decision_id}/approve"),
     ("POST", "/decisions/{decision_id}/reject"),
 ]
-NAMED = ("run_id", "automation_id", "action_run_id", "artifact_id", "connection_id", "decision_id")
+NAMED = ("run_id", "automation_id", "action_run_id", "artifact_id", "connection_id", "decision_id", "trigger_id")
 LISTS = ["/automation-runs", "/automations", "/action-runs", "/decisions"]
 
 
@@ -55,7 +60,10 @@ async def theirs(them: Organization) -> dict[str, Any]:
     asked = await them.run(step("a", "approval_gate", title="Go on?"))
     await them.until(asked["id"], "run.awaiting_approval")
     (decision,) = (await them.get("/decisions")).json()["items"]
+    scheduled = await them.define(triggers=[{"type": "schedule", "schedule": "0 0 1 1 *"}])
+    triggers = (await them.get(f"/automations/{scheduled}/triggers")).json()
     return {
+        "trigger_id": triggers["items"][0]["id"],
         "connection_id": connection["id"],
         "decision_id": decision["id"],
         "run_id": run["id"],
@@ -89,6 +97,7 @@ def telling(problem: dict[str, Any], ids: dict[str, Any]) -> str:
 
 async def everything(them: Organization, theirs: dict[str, Any]) -> list[Any]:
     paths = [
+        "/triggers/{trigger_id}",
         "/connections/{connection_id}",
         "/automation-runs/{run_id}",
         "/automations/{automation_id}",

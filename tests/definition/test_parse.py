@@ -103,6 +103,9 @@ def test_the_form_with_one_action_means_one_step():
     definition = parse(config, KINDS)
     assert list(definition.graph.steps) == ["action"]
     assert "whsec_1" not in str(definition.normalised)
+    (trigger,) = definition.triggers
+    assert (trigger.key, trigger.type) == ("schedule", "schedule")
+    assert trigger.settings == {"schedule": "0 6 * * *", "timezone": "UTC", "catchUp": "none", "input": None}
 
 
 @pytest.mark.parametrize(
@@ -355,6 +358,8 @@ def test_hostile_configs_are_answered_soon():
     [
         (steps(noop("a", retry={"maxAttempts": 3}, **{"if": "true"})), True),
         ({"action": {"kind": "noop"}, "schedule": "* * * * *"}, True),
+        ({"triggers": [{"type": "schedule", "schedule": "* * * * *", "catchUp": "all"}]}, True),
+        ({"triggers": [{"type": "schedule"}]}, False),
         (steps({"key": "a"}), False),
         (steps(noop("a", dependson=[])), False),
     ],

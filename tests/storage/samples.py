@@ -22,6 +22,7 @@ from vai.ports import (
     RunRecord,
     StepWrite,
     Store,
+    TriggerRecord,
     VersionRecord,
 )
 from vai.storage.store import SqlStore
@@ -73,6 +74,26 @@ async def add_tenant(store: Store) -> Tenant:
     first = version(record)
     await store.create_automation(record, first)
     return Tenant(tenant_id, record.id, first.id)
+
+
+def schedule(of: Tenant, key: str = "schedule", **changes: Any) -> TriggerRecord:
+    record = TriggerRecord(
+        id=new_id(),
+        tenant_id=of.id,
+        automation_id=of.automation_id,
+        version_id=of.version_id,
+        key=key,
+        type="schedule",
+        config={"schedule": "* * * * *", "timezone": "UTC", "catchUp": "none", "input": None},
+        is_paused=False,
+        next_due_at=NOW,
+        last_due_at=None,
+        last_run_id=None,
+        last_error=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return msgspec.structs.replace(record, **changes)
 
 
 def run_record(tenant: Tenant, **changes: Any) -> RunRecord:

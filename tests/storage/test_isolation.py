@@ -14,6 +14,7 @@ from tests.storage.samples import (
     change,
     land,
     new_id,
+    schedule,
     step,
     version,
 )
@@ -21,7 +22,7 @@ from vai.domain.state import Result
 from vai.ports import ActionRunFilter, ApiKeyRecord, ConnectionRecord, DataKeyRecord, Page, RunFilter
 from vai.storage.store import SqlStore
 
-ARTIFACT, ACTION_RUN, RUN, KEY, CONNECTION = (new_id() for _ in range(5))
+ARTIFACT, ACTION_RUN, RUN, KEY, CONNECTION, TRIGGER = (new_id() for _ in range(6))
 THEIRS = ConnectionRecord(CONNECTION, "", "CRM", "crm", "http", {}, "sealed", ["token"], "active", None, None, NOW, NOW)
 EMPTY = Page([], 0)
 
@@ -48,6 +49,8 @@ READS: dict[str, tuple[Read, object]] = {
     "connections by provider": (lambda s, t, me: s.connections_named(me, "provider", "http"), []),
     "update connection": (lambda s, t, me: s.update_connection(replace(THEIRS, tenant_id=me), NOW), False),
     "delete connection": (lambda s, t, me: s.delete_connection(me, CONNECTION), False),
+    "trigger": (lambda s, t, me: s.trigger(me, TRIGGER), None),
+    "triggers": (lambda s, t, me: s.triggers(me, t.automation_id), []),
     "data key": (lambda s, t, me: s.data_key(me), None),
     "api keys": (lambda s, t, me: s.api_keys(me), []),
     "revoke key": (lambda s, t, me: s.revoke_api_key(me, KEY, NOW), False),
@@ -63,6 +66,9 @@ async def owner(store: SqlStore, tenant: Tenant) -> Tenant:
     key = ApiKeyRecord(KEY, tenant.id, "ci", "vai_", "hash", "admin", "api_key", None, None, NOW, None, None)
     await store.create_api_key(key)
     await store.create_connection(replace(THEIRS, tenant_id=tenant.id))
+    record = await store.automation(tenant.id, tenant.automation_id)
+    assert record is not None
+    await store.save_versions(record, [], [schedule(tenant, id=TRIGGER)])
     await store.create_data_key(DataKeyRecord(tenant.id, "master", "sealed", NOW))
     return tenant
 

@@ -36,6 +36,9 @@ STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "removal": lambda s: s._retention_sql.lock,
     **{f"removal {n}": lambda s, n=n: s._retention_sql.remove[n] for n in range(6)},  # type: ignore[misc]
     "sweep": lambda s: s._retention_sql.sweep,
+    "triggers of an automation": lambda s: s._trigger_sql.of_automation,
+    "due triggers": lambda s: s._trigger_sql.due,
+    "next trigger due": lambda s: s._trigger_sql.next_due,
     "key": lambda s: s._access_sql.key_by_hash,
 }
 

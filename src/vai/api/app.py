@@ -23,13 +23,14 @@ from vai.api.routes import (
     metrics,
     runs,
     session,
+    triggers,
     versions,
 )
 from vai.api.stream import Streams
 
 _NOUNS = (
     *(automation_runs, runs, events, decisions, automations, versions, action_runs, artifacts),
-    *(connections, kinds, session, health),
+    *(triggers, connections, kinds, session, health),
 )
 _DESCRIPTION = "Automation runs: define automations, run them durably, watch, cancel and retry them."
 

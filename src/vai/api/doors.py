@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from fastapi import FastAPI, Request
 
 from vai.access import Access
-from vai.automations import Automations
+from vai.automations import Automations, Triggers
 from vai.connections import Connections
 from vai.ports import Actions, Clock
 from vai.runs import Decisions, Retention, Runs
@@ -37,6 +37,7 @@ class Doors:
     runs: Runs
     decisions: Decisions
     automations: Automations
+    triggers: Triggers
     access: Access
     connections: Connections
     retention: Retention

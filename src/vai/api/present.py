@@ -20,6 +20,7 @@ from vai.ports import (
     ConnectionRecord,
     Page,
     RunRecord,
+    TriggerRecord,
     VersionRecord,
 )
 from vai.runs import Explanation
@@ -357,3 +358,31 @@ def connection_page(page: Page, limit: int, offset: int) -> dict[str, Any]:
     shown = [connection(record) for record in page.items]
     has_next = offset + len(shown) < page.total and bool(shown)
     return {"connections": shown, "hasNext": has_next, "limit": limit, "offset": offset, "total": page.total}
+
+
+# --- triggers ----------------------------------------------------------------------------------------------
+
+
+def trigger(record: TriggerRecord) -> dict[str, Any]:
+    """A trigger."""
+    return {
+        "id": record.id,
+        "tenantId": record.tenant_id,
+        "automationId": record.automation_id,
+        "versionId": record.version_id,
+        "key": record.key,
+        "type": record.type,
+        "config": record.config,
+        "paused": record.is_paused,
+        "nextDueAt": _time(record.next_due_at),
+        "lastDueAt": _time(record.last_due_at),
+        "lastRunId": record.last_run_id,
+        "lastError": record.last_error,
+        "createdAt": rfc3339(record.created_at),
+        "updatedAt": rfc3339(record.updated_at),
+    }
+
+
+def next_runs(due_times: Sequence[Instant]) -> dict[str, Any]:
+    """When runs are due next."""
+    return {"nextRuns": [rfc3339(at) for at in due_times]}

@@ -31,6 +31,7 @@ _ENTRIES = {
     "automations": _Entry("vai.cli.automations", "Define automations: apply, list, show, publish, validate, delete."),
     "runs": _Entry("vai.cli.runs", "Start runs and follow them: start, list, show, watch, logs, cancel, retry."),
     "decisions": _Entry("vai.cli.decisions", "What runs ask of people: list, show, approve, reject."),
+    "triggers": _Entry("vai.cli.triggers", "What starts runs besides people: list, show, pause, resume, next."),
     "connections": _Entry(
         "vai.cli.connections", "Credentials of other systems: list, get, create, update, delete, verify."
     ),

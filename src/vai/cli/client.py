@@ -181,6 +181,28 @@ class Api:
         """Try a connection."""
         return self.transport.send("POST", f"connections/{connection_id}/verify", None)
 
+    # --- triggers
+
+    def triggers(self, automation_id: str) -> Body:
+        """Those of an automation's active version."""
+        return self.transport.get(f"automations/{automation_id}/triggers")
+
+    def trigger(self, trigger_id: str) -> Body:
+        """One trigger."""
+        return self.transport.get(f"triggers/{trigger_id}")
+
+    def pause_trigger(self, trigger_id: str) -> Body:
+        """Let it start nothing."""
+        return self.transport.send("POST", f"triggers/{trigger_id}/pause", None)
+
+    def resume_trigger(self, trigger_id: str) -> Body:
+        """Let it go on."""
+        return self.transport.send("POST", f"triggers/{trigger_id}/resume", None)
+
+    def next_runs(self, trigger_id: str, count: int) -> Body:
+        """When a schedule is due next."""
+        return self.transport.get(f"triggers/{trigger_id}/next", count=count)
+
     # --- kinds
 
     def kinds(self) -> Body:

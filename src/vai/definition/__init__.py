@@ -4,17 +4,25 @@ from vai.definition.expression import Expression
 from vai.definition.faults import InvalidDefinition
 from vai.definition.inputs import is_large
 from vai.definition.keys import KeyRule, key_of
-from vai.definition.model import definition_schema
+from vai.definition.model import TRIGGERS, definition_schema
 from vai.definition.parse import Definition, check_input, given_input, parse, resolve
 from vai.definition.questions import field_faults, schema_faults
+from vai.definition.schedule import BadLine, BadZone, Schedule
+from vai.definition.scope import time_text
 from vai.definition.template import Template
+from vai.definition.triggers import Trigger, schedule_of
 
 __all__ = [
+    "TRIGGERS",
+    "BadLine",
+    "BadZone",
     "Definition",
     "Expression",
     "InvalidDefinition",
     "KeyRule",
+    "Schedule",
     "Template",
+    "Trigger",
     "check_input",
     "definition_schema",
     "field_faults",
@@ -23,5 +31,7 @@ __all__ = [
     "key_of",
     "parse",
     "resolve",
+    "schedule_of",
     "schema_faults",
+    "time_text",
 ]

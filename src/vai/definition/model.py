@@ -7,6 +7,7 @@ from pydantic.alias_generators import to_camel
 
 MAX_STEPS = 10_000
 MAX_ELEMENTS = 10_000
+MAX_TRIGGERS = 100
 MAX_PARALLEL = 10
 MAX_SECONDS = 10 * 366 * 86_400.0  # ten years
 KEY_PATTERN = r"^[a-z][a-z0-9_]*$"
@@ -76,6 +77,23 @@ class Concurrency(Shape):
     )
 
 
+class ScheduleTrigger(Shape):
+    """Starts a run at each time of a cron line."""
+
+    type: Literal["schedule"]
+    key: str | None = Field(default=None, pattern=KEY_PATTERN, max_length=64, description="Unique; default: its type")
+    schedule: str = Field(description="Cron: minute, hour, day of the month, month, day of the week")
+    timezone: str = Field(default="UTC", description="IANA name, such as Europe/Berlin")
+    catch_up: Literal["none", "latest", "all"] = Field(
+        default="none", description="Which of the times that were missed, in a downtime or a pause, start a run"
+    )
+    input: Any = Field(default=None, description="Of its runs")
+
+
+TRIGGERS = {"schedule": ScheduleTrigger}
+"""The shapes of triggers, by their type."""
+
+
 class Head(Shape):
     """The fields of a config that are not of a step."""
 
@@ -83,6 +101,7 @@ class Head(Shape):
     concurrency: Concurrency | None = None
     fail_fast: bool = Field(default=False, description="Cancel everything else when a step fails")
     timeout_seconds: float | None = Field(default=None, gt=0, le=MAX_SECONDS, description="Of the whole run")
+    triggers: list[Any] = Field(default=[], max_length=MAX_TRIGGERS)
     steps: list[Any] = Field(default=[], max_length=MAX_STEPS)
 
 
@@ -110,11 +129,15 @@ def definition_schema() -> dict[str, Any]:
     """The JSON Schema of config, for documentation and editors."""
     parts: dict[str, Any] = {}
     forms: dict[str, Any] = {}
-    for shape in (Step, Work, Head, OneAction):
+    shapes: list[type[Shape]] = [Step, Work, Head, OneAction, *TRIGGERS.values()]
+    for shape in shapes:
         schema = shape.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
         parts.update(schema.pop("$defs", {}))
         forms[shape.__name__] = schema
     forms["Head"]["properties"]["steps"]["items"] = {"$ref": "#/$defs/Step"}
+    triggers = {"anyOf": [{"$ref": f"#/$defs/{shape.__name__}"} for shape in TRIGGERS.values()]}
+    forms["Head"]["properties"]["triggers"]["items"] = triggers
+    forms["OneAction"]["properties"]["triggers"]["items"] = triggers
     forms["OneAction"]["properties"]["action"] = {"$ref": "#/$defs/Work"}
     del forms["OneAction"]["properties"]["steps"]
     steps, one_action = forms.pop("Head"), forms.pop("OneAction")

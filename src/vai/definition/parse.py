@@ -18,6 +18,7 @@ from vai.definition.model import MAX_PARALLEL, Head, Step
 from vai.definition.reading import Written, read
 from vai.definition.scope import ROOTS, Scope
 from vai.definition.template import Compiler, Template
+from vai.definition.triggers import Trigger, read_triggers
 from vai.domain.graph import Condition, ForEach, Graph, RetryPolicy, StepSpec
 from vai.domain.state import RunState
 from vai.domain.status import OnInterrupt, RunWhen
@@ -34,6 +35,7 @@ class Definition(msgspec.Struct, frozen=True):
     notes: tuple[Fault, ...] = ()  # no faults, but worth knowing: kinds that are not installed here
     validator: Draft202012Validator | None = None  # of `inputs`, compiled
     concurrency: KeyRule | None = None
+    triggers: tuple[Trigger, ...] = ()
 
 
 class _Compiled(msgspec.Struct, frozen=True):
@@ -63,27 +65,37 @@ def parse(config: Any, actions: Actions | None) -> Definition:
     inputs = head.inputs if head else None
     validator = compile_inputs(inputs, ("inputs",), faults) if inputs is not None else None
     concurrency = compile_key(head.concurrency if head else None, faults)
+    triggers = read_triggers(head, lambda value: _input_faults(inputs, validator, value), faults)
     faults.check()
     if head is None:
         raise AssertionError("a config without a head has a fault")
     specs = [_spec(one, links) for one in compiled]
     graph = Graph.of(specs, fail_fast=head.fail_fast, timeout_seconds=head.timeout_seconds)
-    return Definition(graph, inputs, _normalised(head, compiled, links), config, notes, validator, concurrency)
+    normalised = _normalised(head, compiled, links)
+    return Definition(graph, inputs, normalised, config, notes, validator, concurrency, triggers)
 
 
 def check_input(definition: Definition, value: Any) -> tuple[Fault, ...]:
     """What is wrong with a run's input; places are relative to it. No input counts as {} where an object is
     asked for."""
-    if definition.validator is None:
-        faults = Faults()
-        check_bounds(value, faults)
-        return faults.listed()
-    return check_value(definition.validator, given_input(definition, value))
+    return _input_faults(definition.inputs, definition.validator, value)
 
 
 def given_input(definition: Definition, value: Any) -> Any:
     """The input as the run is to get it: {} for none, where the definition asks for an object."""
-    is_object = definition.inputs is not None and definition.inputs.get("type") == "object"
+    return _given(definition.inputs, value)
+
+
+def _input_faults(inputs: Any, validator: Draft202012Validator | None, value: Any) -> tuple[Fault, ...]:
+    if validator is None:
+        faults = Faults()
+        check_bounds(value, faults)
+        return faults.listed()
+    return check_value(validator, _given(inputs, value))
+
+
+def _given(inputs: Any, value: Any) -> Any:
+    is_object = inputs is not None and inputs.get("type") == "object"
     return {} if value is None and is_object else value
 
 

@@ -51,10 +51,10 @@ def read(config: Any, faults: Faults) -> tuple[Head | None, list[Written]]:
         if isinstance(fields.get("steps"), list) and fields["steps"]:
             faults.add((ACTION_KEY,), "Give either action or steps, not both.")
             fields = {name: value for name, value in fields.items() if name != "steps"}
-        one_action = _validate(OneAction, fields, (), faults)
+        one_action = validate(OneAction, fields, (), faults)
         written = _read_step(fields[ACTION_KEY], (ACTION_KEY,), Work, faults)
         return one_action, [written] if written else []
-    head = _validate(Head, fields, (), faults)
+    head = validate(Head, fields, (), faults)
     return head, _read_steps(fields.get("steps"), faults) if _is_bounded(head, fields) else []
 
 
@@ -76,7 +76,7 @@ def _read_step(raw: Any, loc: Loc, shape: type[Work], faults: Faults) -> Written
     fields = _without(raw, NOT_YET_STEP, loc, faults)
     if isinstance(fields.get("retry"), Mapping):
         fields["retry"] = _without(fields["retry"], {}, loc, faults)
-    sound = _validate(shape, fields, loc, faults)
+    sound = validate(shape, fields, loc, faults)
     if sound is not None and not isinstance(sound, Step):
         sound = Step.model_validate({**fields, "key": ACTION_KEY})
     key = fields.get("key") if shape is Step else ACTION_KEY
@@ -92,7 +92,8 @@ def _without(fields: Mapping[str, Any], not_yet: Mapping[str, str], loc: Loc, fa
     return given
 
 
-def _validate(shape: type[S], fields: Mapping[str, Any], loc: Loc, faults: Faults) -> S | None:
+def validate(shape: type[S], fields: Mapping[str, Any], loc: Loc, faults: Faults) -> S | None:
+    """The fields as their shape; None, and noted, where they do not fit it."""
     try:
         return shape.model_validate(fields)
     except ValidationError as error:

@@ -42,6 +42,7 @@ class RunCreated(Event, frozen=True):
     trigger_type: str = "manual"
     version_number: int = 1
     traceparent: str | msgspec.UnsetType = msgspec.UNSET  # the caller's place in its trace
+    trigger: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET  # what its trigger tells, such as dueAt
 
 
 class RunStarted(Event, frozen=True):

@@ -103,7 +103,7 @@ class RunContext(msgspec.Struct, frozen=True):
     created_at: Instant
     input: Any = None
     payload: Any = None  # a webhook's body
-    trigger: Mapping[str, Any] = {}  # type, sourceType, sourceId
+    trigger: Mapping[str, Any] = {}  # type, sourceType, sourceId, and what the trigger tells
     traceparent: str | None = None  # the caller's place in its trace, as W3C Trace Context writes it
     concurrency_key: str | None = None
     is_child: bool = False  # a step of another run waits for it

@@ -68,6 +68,7 @@ from vai.ports.store import (
     RunStore,
     Store,
 )
+from vai.ports.triggers import Fired, TriggerRecord, TriggerStore
 
 __all__ = [
     "FINAL",
@@ -105,6 +106,7 @@ __all__ = [
     "EndedChild",
     "EngineRecord",
     "Fault",
+    "Fired",
     "Landed",
     "LeaseStore",
     "LoadedRun",
@@ -128,6 +130,8 @@ __all__ = [
     "StoredEvent",
     "Transaction",
     "Transactions",
+    "TriggerRecord",
+    "TriggerStore",
     "Turn",
     "UnheldRun",
     "VersionRecord",

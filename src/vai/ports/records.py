@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -92,6 +92,7 @@ class LoadedRun(msgspec.Struct, frozen=True):
     steps: Sequence[StepRecord]  # the latest row of each step that has one; results whole, from artifacts too
     lease_owner: str | None
     traceparent: str | None = None  # that the run was started with
+    trigger: Mapping[str, Any] = {}  # what its trigger told
 
 
 class UnheldRun(msgspec.Struct, frozen=True):

@@ -38,6 +38,7 @@ from vai.ports.records import (
     VersionsSummary,
 )
 from vai.ports.retention import RetentionStore
+from vai.ports.triggers import TriggerRecord, TriggerStore
 
 ORCHESTRATORS = ("local", "dag")
 
@@ -105,9 +106,15 @@ class AutomationStore(Protocol):
         """The automation with its version of that number, else its active one, if there is such a version."""
         ...
 
-    async def save_versions(self, automation: AutomationRecord, versions: Sequence[VersionRecord]) -> bool:
-        """Insert or update these versions and the automation in one transaction. False: the one-draft or
-        one-active rule refused it because somebody was faster."""
+    async def save_versions(
+        self,
+        automation: AutomationRecord,
+        versions: Sequence[VersionRecord],
+        triggers: Sequence[TriggerRecord] | None = None,
+    ) -> bool:
+        """Insert or update these versions and the automation in one transaction, and put `triggers` (None: leave them)
+        in the place of its triggers: those with a known id keep their pause and what they did last. False: the
+        one-draft or one-active rule refused it because somebody was faster."""
         ...
 
     async def version_summaries(
@@ -206,6 +213,7 @@ class Store(
     AutomationStore,
     AccessStore,
     ConnectionStore,
+    TriggerStore,
     LeaseStore,
     UpkeepStore,
     RetentionStore,

@@ -20,7 +20,7 @@ from vai.runs.explain import Explanation, Reason
 from vai.runs.previews import artifact_of, preview_of
 from vai.runs.retention import Pruned, Retention
 from vai.runs.service import Runs
-from vai.runs.starting import StartRun
+from vai.runs.starting import StartRun, is_reserved, reserved_key
 from vai.runs.stream import Batch, EventHub, SlowListener
 from vai.runs.upkeep import Upkeep
 
@@ -54,6 +54,8 @@ __all__ = [
     "Upkeep",
     "artifact_of",
     "change_of",
+    "is_reserved",
     "preview_of",
+    "reserved_key",
     "resolved",
 ]

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,8 +50,7 @@ class Door:
         Should somebody else have changed the run by then, the version guard refuses what is decided on that state.
         """
         run = new.record
-        traceparent = getattr(new.events[0], "traceparent", None) or None
-        state = initial_state(run.id, graph, context_of(run, new.input, new.payload, traceparent))
+        state = initial_state(run.id, graph, _context_of_new(new))
         self._fresh[run.id] = Loaded(state, run, run.version, new.lease_owner)
         try:
             yield
@@ -91,9 +90,18 @@ class Door:
         raise Contended("The run is changing too quickly; try again.")
 
 
-def context_of(run: RunRecord, run_input: Any, payload: Any, traceparent: str | None) -> RunContext:
-    """What expressions may see of what the run was started with."""
+def _context_of_new(new: NewRun) -> RunContext:
+    created = new.events[0]
+    traceparent, trigger = getattr(created, "traceparent", None), getattr(created, "trigger", None)
+    return context_of(new.record, new.input, new.payload, traceparent or None, trigger or {})
+
+
+def context_of(
+    run: RunRecord, run_input: Any, payload: Any, traceparent: str | None, told: Mapping[str, Any]
+) -> RunContext:
+    """What expressions may see of what the run was started with. `told`: what its trigger told."""
     trigger = {
+        **told,
         "type": run.trigger_type,
         "sourceType": run.trigger_source_type,
         "sourceId": run.trigger_source_id,
@@ -123,7 +131,7 @@ def with_rows(graph: Graph, rows: Sequence[StepState]) -> tuple[Graph, dict[str,
 def state_of(stored: LoadedRun, graph: Graph) -> RunState:
     """The state machine's value of a stored run: steps without a row have not begun."""
     run = stored.run
-    context = context_of(run, stored.input, stored.payload, stored.traceparent)
+    context = context_of(run, stored.input, stored.payload, stored.traceparent, stored.trigger)
     graph, steps = with_rows(graph, [row.state for row in stored.steps])
     return restore_state(
         RunState(

@@ -126,7 +126,8 @@ class Runs:
         return await self._create(new, definition.graph)
 
     def _key(self, rule: KeyRule, who: Principal, request: StartRun) -> str | None:
-        trigger = {"type": request.trigger_type, "sourceType": who.source_type, "sourceId": who.source_id}
+        source = {"type": request.trigger_type, "sourceType": who.source_type, "sourceId": who.source_id}
+        trigger = {**request.trigger, **source}
         context = RunContext(
             who.tenant_id, request.automation_id, self._clock(), request.input, request.payload, trigger
         )
@@ -315,7 +316,13 @@ class Runs:
 def _created(record: RunRecord, request: StartRun) -> RunCreated:
     # A header that is none is ignored, as its standard has it.
     traceparent = request.traceparent if is_traceparent(request.traceparent) else None
-    return RunCreated(record.created_at, request.trigger_type, record.version_number, traceparent or msgspec.UNSET)
+    return RunCreated(
+        record.created_at,
+        request.trigger_type,
+        record.version_number,
+        traceparent or msgspec.UNSET,
+        request.trigger or msgspec.UNSET,
+    )
 
 
 def _view(spec: StepSpec, state: StepState, progress: Any) -> StepView:

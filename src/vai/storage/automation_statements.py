@@ -9,7 +9,16 @@ from sqlalchemy import and_, case, delete, func, insert, select, update
 from vai.ports import AutomationRecord, VersionRecord
 from vai.storage.database import Database
 from vai.storage.statements import Statement, param
-from vai.storage.tables import artifacts, automation_runs, automation_versions, automations, decisions, events, steps
+from vai.storage.tables import (
+    artifacts,
+    automation_runs,
+    automation_versions,
+    automations,
+    decisions,
+    events,
+    steps,
+    triggers,
+)
 
 AUTOMATION = AutomationRecord.__struct_fields__
 VERSION = VersionRecord.__struct_fields__
@@ -56,6 +65,11 @@ class AutomationStatements:
                 for part in (steps, events, artifacts, decisions)
             ),
             db.compile(delete(automation_runs).where(of_mine)),
+            db.compile(
+                delete(triggers).where(
+                    triggers.c.automation_id == param("automation_id"), triggers.c.tenant_id == param("tenant_id")
+                )
+            ),
             db.compile(delete(automation_versions).where(_of_mine)),
             db.compile(delete(automations).where(_mine)),
         ]

@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from vai.ports import AlreadyExists, AutomationRecord, Page, VersionRecord, VersionsSummary
+from vai.ports import AlreadyExists, AutomationRecord, Page, TriggerRecord, VersionRecord, VersionsSummary
 from vai.storage import rows
 from vai.storage.automation_statements import AUTOMATION, VERSION, AutomationStatements
 from vai.storage.base import StoreBase
 from vai.storage.statements import Connection
+from vai.storage.triggers import TriggerStatements, trigger_params
 
 
 def _automation_params(record: AutomationRecord) -> dict[str, Any]:
@@ -34,6 +35,7 @@ class Automations(StoreBase):
     def _build(self) -> None:
         super()._build()
         self._automation_sql = AutomationStatements(self._db)
+        self._trigger_statements = TriggerStatements(self._db)
 
     async def create_automation(self, record: AutomationRecord, draft: VersionRecord) -> None:
         """Store a new automation with its first version. Raises AlreadyExists when its name is taken."""
@@ -122,12 +124,18 @@ class Automations(StoreBase):
         version = None if row[width] is None else _version_record(row[width:])
         return AutomationRecord(*row[:width]), version
 
-    async def save_versions(self, automation: AutomationRecord, versions: Sequence[VersionRecord]) -> bool:
-        """Write these versions and the automation together. False: somebody was faster. The order of `versions`
-        does not matter: those that give up a status go first."""
+    async def save_versions(
+        self,
+        automation: AutomationRecord,
+        versions: Sequence[VersionRecord],
+        triggers: Sequence[TriggerRecord] | None = None,
+    ) -> bool:
+        """Write these versions, the automation and, if given, its triggers together. False: somebody was faster.
+        The order of `versions` does not matter: those that give up a status go first."""
         params = _automation_params(automation)
         archived_first = sorted(versions, key=lambda version: ("archived", "active", "draft").index(version.status))
         writes = [_version_params(version) for version in archived_first]
+        wanted = None if triggers is None else [trigger_params(trigger) for trigger in triggers]
         sql = self._automation_sql
 
         def work(connection: Connection) -> None:
@@ -135,6 +143,8 @@ class Automations(StoreBase):
                 if not sql.change_version.all(connection, version):
                     sql.add_version.run(connection, version)
             sql.update.run(connection, params)
+            if wanted is not None:
+                self._trigger_statements.replace(connection, params, wanted)
 
         try:
             await self._call(work)

@@ -136,6 +136,7 @@ class Runs(StoreBase):
         if row is None:
             return None
         input_text, payload, stopping, attempt_started_at, lease_owner, config, created = row[len(rows.RUN) :]
+        began = rows.json_or_none(created) or {}
         latest = {row[2]: row for row in step_rows}
         return LoadedRun(
             run=rows.run_record(row),
@@ -146,7 +147,8 @@ class Runs(StoreBase):
             attempt_started_at=attempt_started_at,
             steps=[rows.step_record(row[:-2], whole=row[-2], on_expire=row[-1]) for row in latest.values()],
             lease_owner=lease_owner,
-            traceparent=(rows.json_or_none(created) or {}).get("traceparent"),
+            traceparent=began.get("traceparent"),
+            trigger=began.get("trigger") or {},
         )
 
     async def run(self, tenant_id: str, run_id: str) -> RunRecord | None:

@@ -18,13 +18,14 @@ from vai.storage.leases import Leases
 from vai.storage.retention import Retention
 from vai.storage.runs import Runs
 from vai.storage.standing import Operations
+from vai.storage.triggers import Triggers
 from vai.storage.upkeep import Upkeep
 from vai.storage.writer import Writer
 
 _logger = logging.getLogger(__name__)
 
 
-class SqlStore(Runs, Decisions, Automations, Access, Connections, Leases, Upkeep, Retention, Operations):
+class SqlStore(Runs, Decisions, Automations, Access, Connections, Triggers, Leases, Upkeep, Retention, Operations):
     """The `Store` of the ports."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from vai.access import Access, new_key
 from vai.actions import BadActions, registry, try_connection
 from vai.api import Doors, create_app
-from vai.automations import Automations
+from vai.automations import Automations, Triggers
 from vai.connections import BadMasterKey, Connections, MasterKeys, Sealing, Verdict
 from vai.engine import Engine, EngineSettings
 from vai.execution import ConnectedActions
@@ -23,6 +23,7 @@ from vai.runs import Decisions, Definitions, Door, EventHub, Retention, Runs
 from vai.settings import Settings
 from vai.storage import open_store
 from vai.telemetry import Traces, are_wanted
+from vai.triggers import Schedules
 from vai.wiring.dag import OnTemporal, on_temporal, served_here
 from vai.wiring.faults import CannotServe
 from vai.wiring.tracing import tracing
@@ -40,6 +41,7 @@ class System:
     doors: Doors
     engine: Engine
     temporal: OnTemporal | None
+    schedules: Schedules
     traces: Traces | None
     tenant_id: str
     app: Any
@@ -57,9 +59,12 @@ class System:
             await self.engine.start()
         if self.temporal is not None:
             await self.temporal.start()
+        if self.settings.engine or self.temporal is not None:
+            self.schedules.start()
 
     async def drain(self) -> None:
         """Take nothing more, give running steps their time, hand the rest back. Draining again does nothing."""
+        await self.schedules.stop()
         if self.temporal is not None:
             await self.temporal.stop()
         if self.settings.engine:
@@ -142,6 +147,7 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
         runs=runs,
         decisions=Decisions(store, door),
         automations=Automations(store, definitions, clock),
+        triggers=Triggers(store, clock),
         access=access,
         connections=connections,
         retention=Retention(store, clock),
@@ -154,7 +160,8 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     await _admin_key(settings, access, tenant_id)
     app = create_app(doors, heartbeat_seconds=settings.heartbeat_seconds)
     traces = None if traced is None else traced.traces
-    return System(settings, store, doors, engine, temporal, traces, tenant_id, app)
+    schedules = Schedules(store, runs, clock, settings.poll_seconds)
+    return System(settings, store, doors, engine, temporal, schedules, traces, tenant_id, app)
 
 
 def master_keys(settings: Settings) -> MasterKeys:

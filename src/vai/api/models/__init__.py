@@ -62,6 +62,7 @@ from vai.api.models.runs import (
     StartRunRequest,
     Step,
 )
+from vai.api.models.triggers import CronPreviewRequest, NextRuns, Trigger, TriggerList
 
 REQUESTS: tuple[type[BaseModel], ...] = (
     RetryRequest,
@@ -75,6 +76,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     CreateConnectionRequest,
     UpdateConnectionRequest,
     DecisionRequest,
+    CronPreviewRequest,
 )
 """The request bodies; the framework does not read them itself, so it does not know them."""
 
@@ -92,6 +94,7 @@ __all__ = [
     "CreateAutomationRequest",
     "CreateConnectionRequest",
     "CreateVersionRequest",
+    "CronPreviewRequest",
     "Decision",
     "DecisionList",
     "DecisionQuery",
@@ -102,6 +105,7 @@ __all__ = [
     "KindList",
     "LatestRun",
     "Me",
+    "NextRuns",
     "OpenSessionRequest",
     "OpenedSession",
     "Organization",
@@ -120,6 +124,8 @@ __all__ = [
     "Session",
     "StartRunRequest",
     "Step",
+    "Trigger",
+    "TriggerList",
     "UpdateAutomationRequest",
     "UpdateConnectionRequest",
     "ValidateRequest",

@@ -12,7 +12,7 @@ from vai.api.problems import Invalid
 from vai.api.reading import read
 from vai.api.routes.parameters import AutomationId, Limit, Offset, Statuses, bounded
 from vai.ports import Fault
-from vai.runs import StartRun
+from vai.runs import StartRun, is_reserved
 
 router = APIRouter(prefix="/automations/{automation_id}/runs", tags=["Automation runs"])
 
@@ -67,6 +67,8 @@ def _idempotency_key(request: Request) -> str | None:
     if key is not None and not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
         message = f"An Idempotency-Key has 1 to {_MAX_KEY} printable ASCII characters."
         raise Invalid([Fault(("header", "Idempotency-Key"), message)])
+    if key is not None and is_reserved(key):
+        raise Invalid([Fault(("header", "Idempotency-Key"), "Keys that begin like this are kept for triggers.")])
     return key
 
 

@@ -9,8 +9,19 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.access import Principal
+from vai.automations.triggers import renewed, trigger_type
 from vai.definition import Definition, InvalidDefinition
-from vai.ports import AlreadyExists, AutomationRecord, Clock, Fault, RunRecord, Store, VersionRecord, VersionsSummary
+from vai.ports import (
+    AlreadyExists,
+    AutomationRecord,
+    Clock,
+    Fault,
+    RunRecord,
+    Store,
+    TriggerRecord,
+    VersionRecord,
+    VersionsSummary,
+)
 from vai.runs.definitions import Definitions
 from vai.runs.errors import NotFound, RunsError
 
@@ -100,7 +111,7 @@ class Automations:
     async def create(self, who: Principal, new: NewAutomation) -> AutomationView:
         """Define an automation; its first version is a draft. Raises InvalidDefinition, NameTaken."""
         config = _with_secret(new.config, None)
-        await self._definitions.parse(config)
+        definition = await self._definitions.parse(config)
         await self._refuse_taken_name(who, new.name)
         now = self._clock()
         record = AutomationRecord(
@@ -110,7 +121,7 @@ class Automations:
             slug=_slug(new.name),
             description=new.description,
             status="draft",
-            trigger_type=new.trigger_type,
+            trigger_type=trigger_type(definition, new.trigger_type),
             orchestrator_type=new.orchestrator_type,
             template_id=new.template_id,
             created_at=now,
@@ -159,11 +170,15 @@ class Automations:
         if patch.name is not msgspec.UNSET and patch.name != record.name:
             await self._refuse_taken_name(who, patch.name)
         changed = self._patched(record, patch)
-        if patch.config is msgspec.UNSET:
-            await self._rename(changed)
+        if patch.config is not msgspec.UNSET:
+            definition = await self._definitions.parse(patch.config)
+            kind = trigger_type(definition, patch.trigger_type, record.trigger_type)
+            await self._save_draft(msgspec.structs.replace(changed, trigger_type=kind), patch.config)
         else:
-            await self._definitions.parse(patch.config)
-            await self._save_draft(changed, patch.config)
+            if patch.trigger_type is not msgspec.UNSET:
+                shown = await self._definitions.parse((await self.get(who, automation_id)).versions.config)
+                changed = msgspec.structs.replace(changed, trigger_type=trigger_type(shown, patch.trigger_type))
+            await self._rename(changed)
         return await self.get(who, automation_id)
 
     async def _rename(self, record: AutomationRecord) -> None:
@@ -175,7 +190,7 @@ class Automations:
     def _patched(self, record: AutomationRecord, patch: AutomationPatch) -> AutomationRecord:
         changes = {
             name: value
-            for name in ("name", "description", "orchestrator_type", "trigger_type")
+            for name in ("name", "description", "orchestrator_type")
             if (value := getattr(patch, name)) is not msgspec.UNSET
         }
         if "name" in changes:
@@ -195,8 +210,13 @@ class Automations:
         await self._save(record, [draft])
         return draft
 
-    async def _save(self, record: AutomationRecord, versions: Sequence[VersionRecord]) -> None:
-        if not await self._store.save_versions(record, versions):
+    async def _save(
+        self,
+        record: AutomationRecord,
+        versions: Sequence[VersionRecord],
+        triggers: Sequence[TriggerRecord] | None = None,
+    ) -> None:
+        if not await self._store.save_versions(record, versions, triggers):
             raise VersionConflict("Somebody else changed the versions of this automation just now; look again.")
 
     async def delete(self, who: Principal, automation_id: str) -> None:
@@ -243,16 +263,18 @@ class Automations:
         chosen = await self.version(who, automation_id, number)
         if chosen.status == "active":
             return chosen
-        await self._definitions.parse(chosen.config)
+        definition = await self._definitions.parse(chosen.config)
         now = self._clock()
+        triggers = renewed(definition, chosen, await self._store.triggers(who.tenant_id, automation_id), now)
         changed = [
             msgspec.structs.replace(v, status="archived", updated_at=now)
             for v in await self.versions(who, automation_id)
             if v.status == "active"
         ]
         published = msgspec.structs.replace(chosen, status="active", updated_at=now, published_at=now)
-        active = msgspec.structs.replace(record, status="active", updated_at=now)
-        await self._save(active, [*changed, published])
+        kind = trigger_type(definition, msgspec.UNSET, record.trigger_type)
+        active = msgspec.structs.replace(record, status="active", trigger_type=kind, updated_at=now)
+        await self._save(active, [*changed, published], triggers)
         return published
 
     async def archive(self, who: Principal, automation_id: str, number: int) -> VersionRecord:
@@ -265,7 +287,8 @@ class Automations:
         archived = msgspec.structs.replace(chosen, status="archived", updated_at=now)
         others = [v for v in await self.versions(who, automation_id) if v.number != number]
         status = next((s for s in ("active", "draft") if any(v.status == s for v in others)), "archived")
-        await self._save(msgspec.structs.replace(record, status=status, updated_at=now), [archived])
+        triggers: Sequence[TriggerRecord] | None = () if chosen.status == "active" else None
+        await self._save(msgspec.structs.replace(record, status=status, updated_at=now), [archived], triggers)
         return archived
 
     def _version(self, record: AutomationRecord, number: int, config: Any) -> VersionRecord:

@@ -1,0 +1,5 @@
+"""What starts runs besides people: schedules."""
+
+from vai.triggers.schedules import Schedules
+
+__all__ = ["Schedules"]
