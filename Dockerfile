@@ -1,6 +1,6 @@
 # vai in an image: docker build -t vai . (fewer extras: --build-arg EXTRAS=otel)
 FROM python:3.13-slim-trixie AS build
-ARG EXTRAS=data,files,notify,otel,temporal
+ARG EXTRAS=agent,data,files,notify,otel,temporal
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md LICENSE ./
 # The versions of the lock, without its hashes and extras, which pip does not take as constraints.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vai.actions.approval_gate import ApprovalGate
+from vai.actions.call_agent import CallAgent
 from vai.actions.call_automation import CallAutomation
 from vai.actions.conditional_branch import ConditionalBranch
 from vai.actions.dlt_extract import DltExtract
@@ -19,8 +20,6 @@ from vai.actions.threads import Threads
 from vai.actions.wait import Wait
 from vai.ports import Action, Actions
 
-# What the engine does itself, or what is to come: a user's function must not take these names.
-RESERVED = frozenset({"call_agent"})
 MAX_THREADS = 32
 
 
@@ -69,8 +68,11 @@ def registry(
         Notify(processes),
     ]
     taken = {action.kind: "a built-in kind" for action in built_in}
-    taken |= dict.fromkeys(RESERVED, "a built-in kind")
-    return Registry([*built_in, *_functions(sources, Runners(Threads(MAX_THREADS), processes), taken)])
+    taken[CallAgent.kind] = "a built-in kind"
+    functions = _functions(sources, Runners(Threads(MAX_THREADS), processes), taken)
+    made = {"sources": list(sources), "data_dir": folder, "traces": traces}
+    agent = CallAgent(processes, Registry([*built_in, *functions]), made)
+    return Registry([*built_in, agent, *functions])
 
 
 def _functions(sources: Sequence[str], runners: Runners, taken: dict[str, str]) -> list[FunctionAction]:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from jsonschema import Draft202012Validator
 
-from vai.definition import branches, questions
+from vai.definition import agents, branches, questions
 from vai.definition.bounds import check_bounds
 from vai.definition.dependencies import Links
 from vai.definition.expression import Expression
@@ -132,6 +132,8 @@ def _compile(written: Written, step: Step, faults: Faults) -> _Compiled:
         node = compiler.node(step.definition, place)
     if step.kind == questions.KIND:
         questions.check_schema(step.definition, place, faults)
+    elif step.kind == agents.KIND:
+        agents.check_schemas(step.definition, place, faults)
     compiler.roots = ROOTS
     for_each = compile_for_each(step, written.loc, compiler, faults)
     source = step.if_
