@@ -173,6 +173,10 @@ async def test_whoever_started_the_run_may_be_kept_from_deciding(us: Organizatio
     us.http.cookies.clear()
     async with us.site.client(Cookie=f"vai_token={session.cookies['vai_token']}") as browser:
         assert (await browser.post(path, json={})).status_code == 403
+        run = await us.get(f"/automation-runs/{question['runId']}")
+        by_session = (await browser.post(f"/automations/{run.json()['automationId']}/runs", json={})).json()
+    its = await open_decision(us, by_session["id"])
+    assert (await us.post(f"/decisions/{its['id']}/approve", json={})).status_code == 403
     async with another(us, "bob") as bob:
         assert (await bob.post(path, json={})).status_code == 200
 
