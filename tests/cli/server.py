@@ -33,6 +33,12 @@ def work(context: vai.Context, rows: int = 0, fail: str = ""):
 
 
 @vai.action
+def large(length: int):
+    """Answer with a long text."""
+    return "x" * length
+
+
+@vai.action
 def gate(context: vai.Context, path: str):
     """Wait until a file is there."""
     while not pathlib.Path(path).exists():
@@ -57,6 +63,11 @@ steps:
   - {{key: extract, name: Extract flights, kind: work, definition: {{rows: 336776}}}}
   - {{key: check, kind: work, definition: {{fail: "{ERROR}"}}, dependsOn: [extract]}}
   - {{key: report, kind: work, dependsOn: [check]}}
+"""
+
+LARGE = """
+steps:
+  - {key: large, kind: large, definition: {length: 200000}}
 """
 
 GATED = """

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.server import BROKEN, ERROR, FLIGHTS, GATED, VAI, Server, Vai, api_of, environment
+from tests.cli.server import BROKEN, ERROR, FLIGHTS, GATED, LARGE, VAI, Server, Vai, api_of, environment
 from vai.cli.exits import Failure
 from vai.cli.references import find_run
 
@@ -297,3 +297,20 @@ def test_runs_that_are_over_are_pruned(vai: Vai, name: str) -> None:
         assert vai("prune", *wrong).returncode == 2
     assert vai("prune", "--older-than", "0s", "--status", "completed").returncode == 0
     assert vai("runs", "show", run["id"]).returncode == 1
+
+
+def test_an_artifact_is_listed_and_fetched(vai: Vai, name: str) -> None:
+    vai.apply(name, LARGE)
+    run = vai.json("runs", "start", name)
+    assert vai("runs", "watch", run["id"]).returncode == 0
+    step = vai.json("runs", "steps", run["id"])["steps"][0]
+    (found,) = vai.json("artifacts", "list", "--action-run", step["actionRunId"])["artifacts"]
+    assert found["id"] == step["artifactId"]
+    assert found["id"][:8] in vai("artifacts", "list").stdout
+    shown = vai("artifacts", "get", found["id"])
+    assert len(json.loads(shown.stdout)["value"]) == 200_000
+    target = vai.folder / f"{name}.json"
+    assert vai("artifacts", "get", found["id"], "-o", str(target)).returncode == 0
+    assert target.read_text() == shown.stdout
+    assert vai("artifacts", "get", found["id"], "-o", str(target)).returncode == 2, "it is there already"
+    assert vai("artifacts", "get", "x").returncode == 2

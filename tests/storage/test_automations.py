@@ -114,7 +114,7 @@ async def test_an_automation_is_deleted_with_its_final_runs(store: SqlStore, ten
     assert await store.run(tenant.id, done.id) is None
     assert await store.steps(tenant.id, done.id) == []
     assert await store.events(done.id) == []
-    assert await store.artifact(tenant.id, preview.artifact_id or "") is None
+    assert await store.artifact_content(tenant.id, preview.artifact_id or "") is None
 
 
 def key(tenant: Tenant, name: str, **changes: object) -> ApiKeyRecord:

@@ -57,7 +57,7 @@ async def test_a_refused_change_writes_nothing(store: SqlStore, tenant: Tenant, 
     assert len(await store.events(run.id)) == 1
     result = refused.steps[0].state.result
     assert result is not None
-    assert await store.artifact(tenant.id, result.artifact_id or "") is None
+    assert await store.artifact_content(tenant.id, result.artifact_id or "") is None
 
 
 async def test_one_batch_accepts_and_refuses_each_on_its_own(store: SqlStore, tenant: Tenant) -> None:
@@ -146,7 +146,7 @@ async def test_an_artifact_can_be_kept_before_the_change_that_names_it(store: Sq
     await store.save_artifact(artifact, '{"whole":true}')
     preview = Result({"preview": "…"}, True, artifact.id)
     await land(store, change(run, steps=[step(status=StepStatus.COMPLETED, completed_at=NOW, result=preview)]))
-    assert await store.artifact(tenant.id, artifact.id) == (artifact, '{"whole":true}')
+    assert await store.artifact_content(tenant.id, artifact.id) == (artifact, '{"whole":true}')
     loaded = await store.load(run.id)
     assert loaded is not None
     assert loaded.steps[0].state.result == Result({"whole": True}, True, artifact.id)

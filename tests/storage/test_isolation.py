@@ -37,6 +37,7 @@ READS: dict[str, tuple[Read, object]] = {
     "action runs": (lambda s, t, me: s.action_runs(ActionRunFilter(me)), EMPTY),
     "action runs of a run": (lambda s, t, me: s.action_runs(ActionRunFilter(me, run_id=RUN)), EMPTY),
     "artifact": (lambda s, t, me: s.artifact(me, ARTIFACT), None),
+    "artifact content": (lambda s, t, me: s.artifact_content(me, ARTIFACT), None),
     "automation": (lambda s, t, me: s.automation(me, t.automation_id), None),
     "automation by name": (lambda s, t, me: s.automation_by_name(me, "nightly"), None),
     "automations": (lambda s, t, me: s.automations(me, [], 10, 0), EMPTY),

@@ -56,7 +56,7 @@ async def test_a_large_result_is_loaded_whole_and_shown_as_a_preview(store: SqlS
     assert loaded is not None
     whole = {"rows": [1, 2, 3], "city": "Zürich"}
     assert loaded.steps[0].state.result == Result(whole, truncated=True, artifact_id=artifact_id)
-    found = await store.artifact(tenant.id, artifact_id)
+    found = await store.artifact_content(tenant.id, artifact_id)
     assert found is not None
     record, content = found
     assert content == written.artifact

@@ -331,6 +331,13 @@ def artifact(record: ArtifactRecord) -> dict[str, Any]:
     }
 
 
+def artifact_page(page: Page, limit: int, offset: int) -> dict[str, Any]:
+    """A page of artifacts."""
+    shown = [artifact(record) for record in page.items]
+    has_next = offset + len(shown) < page.total and bool(shown)
+    return {"artifacts": shown, "hasNext": has_next, "limit": limit, "offset": offset, "total": page.total}
+
+
 # --- connections -------------------------------------------------------------------------------------------
 
 

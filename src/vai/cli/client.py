@@ -203,6 +203,16 @@ class Api:
         """When a schedule is due next."""
         return self.transport.get(f"triggers/{trigger_id}/next", count=count)
 
+    # --- artifacts
+
+    def artifacts(self, **asked: Any) -> Body:
+        """A page of artifacts, newest first."""
+        return self.transport.get("artifacts", **asked)
+
+    def artifact_content(self, artifact_id: str) -> bytes:
+        """The content of an artifact."""
+        return self.transport.request("GET", f"artifacts/{artifact_id}/content").content
+
     # --- kinds
 
     def kinds(self) -> Body:

@@ -20,6 +20,7 @@ from vai.ports.actions import (
 from vai.ports.changes import (
     ActionRunFilter,
     AlreadyExists,
+    ArtifactFilter,
     Busy,
     Conflict,
     Created,
@@ -84,6 +85,7 @@ __all__ = [
     "Actions",
     "AlreadyExists",
     "ApiKeyRecord",
+    "ArtifactFilter",
     "ArtifactRecord",
     "Ask",
     "AutomationRecord",

@@ -107,6 +107,16 @@ class ActionRunFilter(msgspec.Struct, frozen=True):
     offset: int = 0
 
 
+class ArtifactFilter(msgspec.Struct, frozen=True):
+    """Which artifacts a list shows."""
+
+    tenant_id: str
+    action_run_id: str | None = None
+    kind: str | None = None
+    limit: int = 50
+    offset: int = 0
+
+
 class DecisionFilter(msgspec.Struct, frozen=True):
     """Which decisions a list shows. `assigned_to`: those that name one of these, or nobody, as assignees."""
 

@@ -21,6 +21,7 @@ from vai.domain.status import DecisionStatus, RetryMode, RunStatus, StepStatus
 from vai.ports import (
     ActionRunFilter,
     ActionRunRecord,
+    ArtifactFilter,
     ArtifactRecord,
     AutomationRecord,
     Busy,
@@ -305,9 +306,20 @@ class Runs:
         """Action runs, newest first."""
         return await self._store.action_runs(query)
 
-    async def artifact(self, who: Principal, artifact_id: str) -> tuple[ArtifactRecord, str]:
-        """An artifact with its content. Raises NotFound."""
+    async def artifacts(self, query: ArtifactFilter) -> Page:
+        """Artifacts, newest first."""
+        return await self._store.artifacts(query)
+
+    async def artifact(self, who: Principal, artifact_id: str) -> ArtifactRecord:
+        """An artifact without its content. Raises NotFound."""
         found = await self._store.artifact(who.tenant_id, artifact_id)
+        if found is None:
+            raise NotFound(f"There is no artifact {artifact_id}.")
+        return found
+
+    async def artifact_content(self, who: Principal, artifact_id: str) -> tuple[ArtifactRecord, str]:
+        """An artifact with its content. Raises NotFound."""
+        found = await self._store.artifact_content(who.tenant_id, artifact_id)
         if found is None:
             raise NotFound(f"There is no artifact {artifact_id}.")
         return found

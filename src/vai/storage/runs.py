@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import Integer, and_, bindparam, func, insert, literal_column, select
+from sqlalchemy import Integer, and_, bindparam, func, literal_column, select
 
 from vai.domain.events import Event
 from vai.ports import (
     ActionRunFilter,
     ActionRunRecord,
-    ArtifactRecord,
     Busy,
     Created,
     LoadedRun,
@@ -34,7 +32,6 @@ _run = automation_runs.c
 _step = steps.c
 
 RUN_COLUMNS = [_run[name] for name in rows.RUN]
-_ARTIFACT_RECORD = [artifacts.c[name] for name in ArtifactRecord.__struct_fields__]
 _ANY_ATTEMPT = 2**31 - 1
 
 
@@ -70,12 +67,6 @@ class _Statements:
             .order_by(events.c.seq)
             .limit(param("limit"))
         )
-        self.artifact = db.compile(
-            select(*_ARTIFACT_RECORD, artifacts.c.content).where(
-                artifacts.c.id == param("artifact_id"), artifacts.c.tenant_id == tenant
-            )
-        )
-        self.save_artifact = db.compile(insert(artifacts).values({name: param(name) for name in rows.ARTIFACT}))
         self._of_automations(db)
 
     def _of_automations(self, db: Database) -> None:
@@ -117,11 +108,6 @@ class Runs(StoreBase):
         writer = self._open_writer
         stored: bool = await writer.put(jobs.append(writer.future(), run_id, lease_owner, attempt, events))
         return stored
-
-    async def save_artifact(self, artifact: ArtifactRecord, content: str) -> None:
-        """Keep a result that is too large for its row."""
-        params = {**msgspec.structs.asdict(artifact), "content": content}
-        await self._call(lambda c: self._run_sql.save_artifact.run(c, params))
 
     async def load(self, run_id: str) -> LoadedRun | None:
         """All that is needed to drive the run, as of one moment. None: there is no such run."""
@@ -188,12 +174,6 @@ class Runs(StoreBase):
         """The tenant's action runs, newest first."""
         found, total = await self._db.snapshot(lambda c: self._run_lists.action_runs(c, query))
         return Page([rows.action_run_record(row) for row in found], total)
-
-    async def artifact(self, tenant_id: str, artifact_id: str) -> tuple[ArtifactRecord, str] | None:
-        """The tenant's artifact and its content, or None."""
-        params = {"tenant_id": tenant_id, "artifact_id": artifact_id}
-        row = await self._db.read(lambda c: self._run_sql.artifact.one(c, params), is_keyed=True)
-        return None if row is None else (ArtifactRecord(*row[:-1]), row[-1])
 
     async def latest_runs(self, tenant_id: str, automation_ids: Sequence[str]) -> dict[str, RunRecord]:
         """The newest run of each of these automations that has one."""

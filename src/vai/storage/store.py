@@ -9,6 +9,7 @@ from sqlalchemy import literal_column, select
 
 from vai.ports import Clock, Commits, Transaction
 from vai.storage.access import Access
+from vai.storage.artifacts import Artifacts
 from vai.storage.automations import Automations
 from vai.storage.connections import Connections
 from vai.storage.database import Database
@@ -25,7 +26,9 @@ from vai.storage.writer import Writer
 _logger = logging.getLogger(__name__)
 
 
-class SqlStore(Runs, Decisions, Automations, Access, Connections, Triggers, Leases, Upkeep, Retention, Operations):
+class SqlStore(
+    Runs, Artifacts, Decisions, Automations, Access, Connections, Triggers, Leases, Upkeep, Retention, Operations
+):
     """The `Store` of the ports."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -272,6 +272,8 @@ artifacts = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("created_at", INSTANT, nullable=False),
     Column("content", Text, nullable=False),
+    Index(None, "tenant_id", "id"),
+    Index(None, "tenant_id", "action_run_id", "id"),
     CheckConstraint("kind IN ('json', 'text', 'file')", name="kind"),
 )
 

@@ -99,7 +99,7 @@ class Advancing:
         for report in reports:
             result = getattr(report, "result", None)
             if isinstance(result, Result) and result.artifact_id is not None:
-                found = await self._store.artifact(tenant_id, result.artifact_id)
+                found = await self._store.artifact_content(tenant_id, result.artifact_id)
                 if found is not None:
                     kept.add(result.artifact_id)
                     value = msgspec.json.decode(found[1])

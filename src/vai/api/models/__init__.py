@@ -15,6 +15,7 @@ from vai.api.models.actions import (
     ActionRunList,
     ActionRunQuery,
     Artifact,
+    ArtifactList,
     Kind,
     KindList,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "ActionRunList",
     "ActionRunQuery",
     "Artifact",
+    "ArtifactList",
     "Automation",
     "AutomationList",
     "Connection",

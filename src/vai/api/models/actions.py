@@ -91,3 +91,13 @@ class Artifact(Answer):
     id: str
     kind: Literal["json", "text", "file"]
     size_bytes: int
+
+
+class ArtifactList(Answer):
+    """Some of the artifacts, newest first, and how many there are in all."""
+
+    artifacts: list[Artifact]
+    has_next: bool
+    limit: int
+    offset: int
+    total: int
