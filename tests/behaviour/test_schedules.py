@@ -230,6 +230,16 @@ async def test_a_draft_fires_nothing_and_a_new_time_counts_from_its_publication(
     assert (after.next_due_at - 4 * 60 * MINUTE - 30 * MINUTE) % (24 * 60 * MINUTE) == 0
 
 
+async def test_a_time_that_is_due_is_not_lost_when_another_version_becomes_active(world: World, clock: Clock) -> None:
+    trigger = await publish(world, every_minute())
+    assert trigger.next_due_at is not None
+    turn_to(clock, trigger.next_due_at)
+    await publish_again(world, trigger, every_minute(input={"n": 2}))
+    await looking(world).look()
+    (run,) = await started(world, trigger)
+    assert run.version_number == 2
+
+
 async def test_a_reason_why_no_run_was_started_is_told_and_it_goes_on(world: World, clock: Clock) -> None:
     config = every_minute()
     config["concurrency"] = {"key": "{{ input.missing }}"}

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -44,14 +45,14 @@ def test_a_server_that_is_well(tmp_path: Path) -> None:
         assert {check: finding.level for check, finding in told.items()} == dict.fromkeys(
             [
                 *("data folder", "admin key", "master key", "disk", "database", "schema", "clock", "engines", "leases"),
-                *("waiting runs", "kinds", "extras", "server"),
+                *("waiting runs", "schedules", "kinds", "extras", "server"),
             ],
             "ok",
         )
         assert server.url in told["server"].found
         done = subprocess.run([VAI, "doctor", "--data-dir", tmp_path / "data"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("✓") == 13
+    assert done.stdout.count("✓") == 14
 
 
 def test_before_the_first_start_nothing_is_wrong(tmp_path: Path) -> None:
@@ -75,6 +76,23 @@ def test_a_killed_server_that_held_runs(tmp_path: Path) -> None:
     assert (told["leases"].level, told["server"].level) == ("wrong", "wrong")
     assert "1 runs are held by 1 engines that are dead" in told["leases"].found
     assert "server.json" in told["server"].advice
+
+
+@pytest.mark.process
+def test_schedules_that_nobody_looks_at(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", ["--no-engine"])
+    server.start()
+    config = {"steps": STEPS, "triggers": [{"type": "schedule", "schedule": "0 0 1 1 *"}]}
+    with server.client() as client:
+        made = client.post("/automations", json={"name": "yearly", "config": config}).json()
+        client.post(f"/automations/{made['id']}/versions/1/publish")
+    assert found(tmp_path)["schedules"].level == "ok"
+    assert server.stop() == 0
+    with sqlite3.connect(tmp_path / "data" / "vai.db") as connection:
+        connection.execute("UPDATE triggers SET next_due_at = ?", [int(time.time() * 1000) - 61_000])
+    told = found(tmp_path)["schedules"]
+    assert told.level == "wrong"
+    assert "1 are late" in told.found
 
 
 @pytest.mark.process

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from tests.storage.samples import Clock, accept, add_tenant
+from tests.storage.samples import NOW, Clock, accept, add_tenant, schedule
 from vai.domain.status import RunStatus
 from vai.ports import Store, StoreUnavailable, Transaction
 from vai.storage.outage import Outage
@@ -31,6 +31,18 @@ async def test_runs_that_others_drive_do_not_wait_for_engines(store: Store) -> N
     await accept(store, await add_tenant(store))
     assert (await store.standing(["dag"])).waiting == 1
     assert (await store.standing(["local"])).waiting == 0
+
+
+async def test_late_schedules_are_counted(store: Store, clock: Clock) -> None:
+    tenant = await add_tenant(store)
+    record = await store.automation(tenant.id, tenant.automation_id)
+    assert record is not None
+    late, paused = schedule(tenant, next_due_at=NOW - 60_000), schedule(tenant, "b", next_due_at=NOW, is_paused=True)
+    await store.save_versions(record, [], [late, paused])
+    standing = await store.standing()
+    assert (standing.overdue, standing.overdue_since) == (1, NOW - 60_000)
+    await store.advance_trigger(late, clock() + 2**40, None)
+    assert (await store.standing()).overdue == 0
 
 
 async def test_an_expired_engine_is_not_live(store: Store) -> None:

@@ -126,6 +126,6 @@ def _show(trigger: Body, *, json: bool) -> None:
     facts = [(name, output.clean(trigger[name])) for name in ("key", "type", "id", "automationId")]
     facts += [(name, output.clean(str(value))) for name, value in trigger["config"].items() if value is not None]
     facts.append(("state", _state(trigger)))
-    facts += [(name, output.moment(trigger[name])) for name in ("nextDueAt", "lastDueAt") if trigger[name]]
+    facts += [(name, output.local_time(trigger[name])) for name in ("nextDueAt", "lastDueAt") if trigger[name]]
     facts += [(name, output.clean(trigger[name])) for name in ("lastRunId", "lastError") if trigger[name]]
     output.console().print(output.facts(facts))

@@ -42,7 +42,8 @@ class Standing(msgspec.Struct, frozen=True):
     """How things stand in the store at `now` (the database's clock, where it has one), over all organizations.
 
     `waiting` counts the runs that any engine could take and none holds, `waiting_since` is since when the one
-    that has waited longest could be taken, `longest_waiting` its id.
+    that has waited longest could be taken, `longest_waiting` its id. `overdue` counts the schedules that are due
+    since more than a minute, `overdue_since` is since when the first of them is.
     """
 
     now: Instant
@@ -51,6 +52,8 @@ class Standing(msgspec.Struct, frozen=True):
     waiting_since: Instant | None
     longest_waiting: str | None
     engines: Sequence[EngineRecord]
+    overdue: int = 0
+    overdue_since: Instant | None = None
 
 
 class OperationsStore(Protocol):

@@ -14,7 +14,7 @@ from vai.domain.state import Instant
 from vai.ports import ORCHESTRATORS, Standing, StoreUnavailable
 from vai.storage import rows
 from vai.storage.database import Database
-from vai.storage.migrate import HEAD, check_revision, revision_of
+from vai.storage.migrate import HEAD, KNOWN, check_revision, revision_of
 from vai.storage.sqlite import SqliteDatabase
 from vai.storage.standing import StandingStatements
 from vai.storage.statements import Connection, param
@@ -60,7 +60,9 @@ def _look(
     there = statements.now.one(connection, {"now": clock()})[0]
     # The answer was made somewhere between asking and hearing it.
     skew = (before + time.time_ns() / 1e6) / 2 - there
-    standing = statements.read(connection, clock(), orchestrators)
+    # An older schema is looked at before the next start migrates it.
+    has_triggers = revision == HEAD or revision not in KNOWN
+    standing = statements.read(connection, clock(), orchestrators, has_triggers=has_triggers)
     return Inspection(revision, HEAD, skew, standing, _kinds(database, connection))
 
 

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 
 from sqlalchemy import and_, case, func, literal_column, or_, select
+from sqlalchemy.sql import ColumnElement
 
 from vai.domain.state import Instant
 from vai.ports import ORCHESTRATORS, EngineRecord, Standing, Transactions
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.statements import Connection, param
-from vai.storage.tables import automation_runs, engines, run_counts
+from vai.storage.tables import automation_runs, engines, run_counts, triggers
 
 _run = automation_runs.c
+_A_MINUTE: ColumnElement[int] = literal_column("60000")
 _LIVE = _run.completed_at.is_(None)
 
 
@@ -37,10 +39,23 @@ class StandingStatements:
             select(e.id, e.host, e.pid, e.started_at, e.lease_expires_at, expired, held).order_by(e.id)
         )
 
-    def read(self, connection: Connection, clock: Instant, orchestrators: Sequence[str] = ORCHESTRATORS) -> Standing:
-        """How things stand. `clock`: the present, for databases without a clock of their own."""
+        due = triggers.c.next_due_at
+        is_late = and_(due.is_not(None), triggers.c.is_paused == literal_column("0"), due <= now - _A_MINUTE)
+        self.overdue = db.compile(select(func.count(), func.min(due)).where(is_late))
+
+    def read(
+        self,
+        connection: Connection,
+        clock: Instant,
+        orchestrators: Sequence[str] = ORCHESTRATORS,
+        *,
+        has_triggers: bool = True,
+    ) -> Standing:
+        """How things stand. `clock`: the present, for databases without a clock of their own. `has_triggers`: the
+        schema is new enough for them."""
         params = {"now": clock, "orchestrator": orchestrators[0], "other_orchestrator": orchestrators[-1]}
         waiting, since = self.waiting.one(connection, params)
+        overdue, overdue_since = self.overdue.one(connection, params) if has_triggers else (0, None)
         longest = self.longest.one(connection, params) if waiting else None
         return Standing(
             now=self.now.one(connection, params)[0],
@@ -49,6 +64,8 @@ class StandingStatements:
             waiting_since=since,
             longest_waiting=longest and longest[0],
             engines=self._engines(connection, params),
+            overdue=overdue,
+            overdue_since=overdue_since,
         )
 
     def _engines(self, connection: Connection, params: dict[str, object]) -> list[EngineRecord]:

@@ -94,6 +94,10 @@ def _of_the_store(levels: Levels) -> Iterator[Metric]:
     age = 0.0 if since is None else max(0, standing.now - since) / 1000
     yield GaugeMetricFamily("vai_queue_runs", "Runs that an engine could take and none holds", value=standing.waiting)
     yield GaugeMetricFamily("vai_queue_age_seconds", "How long the first of them has waited", value=age)
+    since = standing.overdue_since
+    late = 0.0 if since is None else max(0, standing.now - since) / 1000
+    yield GaugeMetricFamily("vai_schedules_late", "Schedules that are due since over a minute", value=standing.overdue)
+    yield GaugeMetricFamily("vai_schedules_late_seconds", "By how much the first of them is late", value=late)
     live = sum(engine.is_live for engine in standing.engines)
     yield GaugeMetricFamily("vai_engines_live", "Engines that live, of all processes", value=live)
 

@@ -146,6 +146,7 @@ def _database(settings: Settings, found: Inspection) -> Iterator[Finding]:
     yield _clock(settings, found)
     yield from _engines(standing)
     yield _waiting(standing)
+    yield _schedules(standing)
     yield _kinds(settings, found)
 
 
@@ -198,6 +199,14 @@ def _waiting(standing: Standing) -> Finding:
     live = sum(engine.is_live for engine in standing.engines)
     advice = "Engines cannot keep up: start more." if live else "No engine is running: start vai serve or vai worker."
     return Finding("waiting runs", WRONG, found, advice)
+
+
+def _schedules(standing: Standing) -> Finding:
+    if standing.overdue_since is None:
+        return Finding("schedules", OK, "None is late.")
+    seconds = (standing.now - standing.overdue_since) / 1000
+    found = f"{standing.overdue} are late, the first of them by {seconds:.0f} s."
+    return Finding("schedules", WRONG, found, "No engine looks for them, or it cannot keep up: see engines above.")
 
 
 def _kinds(settings: Settings, found: Inspection) -> Finding:
