@@ -8,6 +8,7 @@ import pytest
 
 from tests.actions.chat_server import ChatServer, calls, chatting, said
 from tests.actions.context import Context
+from tests.actions.processes import wait_gone
 from tests.actions.receiver import Answer, receiving
 from vai.execution import ConnectedActions
 from vai.ports import ActionFailed, Actions, ActionStopped, Connection, Ref
@@ -22,6 +23,7 @@ OUTPUT = {
     "additionalProperties": False,
 }
 USER = """
+import os
 import time
 import vai
 from vai.ports import ActionFailed
@@ -35,6 +37,7 @@ def weather(city: str, unit: str, context: vai.Context) -> dict[str, object]:
 
 @vai.action(process=True)
 def stuck(context: vai.Context) -> None:
+    context.progress(pid=os.getpid())
     time.sleep(600)
 """
 WEATHER = {
@@ -137,6 +140,17 @@ async def test_a_tool_that_hangs_is_ended_and_the_model_told(
         result = await ask(actions_of(USER), context, server, tools=[tool])
         assert told(server, 1) == ['{"error":{"type":"timeout","message":"It took longer than 0.2 seconds."}}']
     assert result["output"] == "It hung."
+
+
+async def test_cancel_ends_the_tool_too(actions_of: Callable[[str], Actions], context: Context) -> None:
+    tool = {"name": "stuck", "kind": "stuck", "timeoutSeconds": 600}
+    with chatting(calls(("stuck", {}))) as server:
+        task = asyncio.create_task(ask(actions_of(USER), context, server, tools=[tool]))
+        await context.until_told(lambda fields: "pid" in fields)
+        context.cancel()
+        with pytest.raises(ActionStopped):
+            await task
+    assert wait_gone(next(fields["pid"] for fields in context.told if "pid" in fields))
 
 
 async def test_a_tool_signs_in_and_the_model_does_not_see_with_what(kinds: Actions, context: Context) -> None:

@@ -19,6 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.actions.context import Context
 from tests.actions.receiver import Answer, receiving
+from tests.small_disk import may_mount, small_disk
 from vai.actions.file_sync_child import explained
 from vai.actions.file_sync_places import is_safe
 from vai.ports import ActionFailed, Actions, ActionStopped, Connection
@@ -223,6 +224,20 @@ def test_what_the_system_says_is_told_in_words(number: int, error_type: str, ret
     assert (error.type, error.retryable, error.details) == (error_type, retryable, {"copied": 3})
 
 
+@pytest.mark.skipif(not may_mount(), reason="mounting a file system is not allowed here")
+async def test_a_full_disk_is_told_and_room_on_it_is_all_it_takes(
+    kinds: Actions, context: Context, here: Path, there: Path
+) -> None:
+    (here / "large").write_bytes(b"x" * (3 << 20))
+    with small_disk(there, 8) as disk:
+        disk.fill()
+        assert (await refused(kinds, context, here, there)).type == "disk_full"
+        assert set(content(there)) == {"filler"}
+        disk.make_room()
+        await sync(kinds, context, here, there)
+        assert content(there) == content(here)
+
+
 def connected(provider: str, config: Any, credentials: Any) -> Context:
     return Context(connections=[("place", Connection("c-1", "place", provider, config, credentials))])
 
@@ -282,6 +297,18 @@ async def test_an_http_server_is_signed_in_to(kinds: Actions, here: Path, there:
         assert error.type == "invalid_definition"
     assert content(there) == {"f.csv": "data"}
     assert "t0ken-8842" not in context.everything
+
+
+async def test_a_redirect_does_not_take_the_key_along(kinds: Actions, here: Path, there: Path) -> None:
+    with receiving() as receiver, receiving() as other:
+        away = f"http://127.0.0.1:{other.port}/f.csv"
+        receiver.answer = lambda request: Answer(302, body=b"moved", headers={"Location": away})
+        context = connected("api_key", {}, {"apiKey": "k3y-8842"})
+        source = f"http://127.0.0.1:{receiver.port}/f.csv"
+        error = await refused(kinds, context, source, there, sourceConnectionRef="place")
+        assert error.type == "http_3xx"
+        assert other.requests == []
+    assert content(there) == {}
 
 
 @contextlib.contextmanager

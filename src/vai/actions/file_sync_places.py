@@ -203,8 +203,15 @@ def _options(address: str, connection: Connection | None) -> dict[str, Any]:
     if scheme_of(address) in READ_ONLY:
         full_url(address, connection)  # its credentials go to its own server alone
         headers = sign_in(connection) if connection.credentials else {}
-        return {"client_kwargs": {"headers": headers}, "allow_redirects": False}
+        client = {"headers": headers, "raise_for_status": _stay}
+        return {"client_kwargs": client, "allow_redirects": False}
     return {**connection.config, **connection.credentials}
+
+
+async def _stay(response: Any) -> None:
+    """A redirect is not followed, since it would take the credentials along; nor is its body a file."""
+    if 300 <= response.status < 400:
+        raise ActionFailed("http_3xx", f"The server answered {response.status}: it leads to another address.")
 
 
 def _modified(info: dict[str, Any]) -> float | None:
