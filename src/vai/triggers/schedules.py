@@ -35,6 +35,11 @@ class Schedules:
         self._poll_seconds = poll_seconds
         self._chore: asyncio.Task[None] | None = None
 
+    @property
+    def is_looking(self) -> bool:
+        """True between `start` and `stop`."""
+        return self._chore is not None
+
     def start(self) -> None:
         """Begin to look."""
         self._chore = asyncio.create_task(self._keep_looking())

@@ -48,7 +48,7 @@ def run_once(settings: Settings, name: str, config: Any, run_input: Any, attenda
 
 
 async def _run_once(settings: Settings, name: str, config: Any, run_input: Any, attendant: Attendant) -> RunOutcome:
-    async with running(settings) as system:
+    async with running(settings, schedules=False) as system:
         who = Principal(system.tenant_id, "user", "local", "admin")
         doors = system.doors
         found = await doors.automations.by_name(who, name)

@@ -51,15 +51,16 @@ class System:
         """How many steps this process executes now."""
         return self.engine.steps_at_work + (0 if self.temporal is None else self.temporal.steps_at_work)
 
-    async def start(self) -> None:
-        """Begin to drive runs, or to hand them on. Raises CannotServe."""
+    async def start(self, *, schedules: bool) -> None:
+        """Begin to drive runs, or to hand them on, and with `schedules` to start those that are due. Raises
+        CannotServe."""
         if self.traces is not None:
             self.traces.start()
         if self.settings.engine:
             await self.engine.start()
         if self.temporal is not None:
             await self.temporal.start()
-        if self.settings.engine or self.temporal is not None:
+        if schedules and (self.settings.engine or self.temporal is not None):
             self.schedules.start()
 
     async def drain(self) -> None:
@@ -83,8 +84,9 @@ def clock() -> int:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[System]:
-    """Everything but the HTTP server, started; stopped in the opposite order. Raises CannotServe."""
+async def running(settings: Settings, *, schedules: bool = True) -> AsyncIterator[System]:
+    """Everything but the HTTP server, started; stopped in the opposite order. `schedules`: whether a process that
+    drives runs, or hands them on, also starts those that are due. Raises CannotServe."""
     store, actions = _prepare(settings)
     try:
         await store.open()
@@ -93,7 +95,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
     try:
         system = await _assemble(settings, store, actions)
         try:
-            await system.start()
+            await system.start(schedules=schedules)
             yield system
         finally:
             await system.drain()
