@@ -52,6 +52,8 @@ def commands(state: RunState) -> Iterator[c.Command]:
             yield from (c.Advance((report,)) for report in reports(key, step.tries))
         if step.decision_id is not None:
             yield from (c.Decide(key, step.decision_id, answer) for answer in (True, False))
+        if step.awaits is not None:
+            yield c.ReceiveEvent(key, step.attempt, step.awaits.since, "event", Result())
         if step.child_run_id is not None:
             yield from (c.FinishChild(key, step.child_run_id, error=error) for error in (None, BROKEN))
 
@@ -64,13 +66,14 @@ def reports(key: str, number: int) -> Iterator[c.Report]:
     yield c.Stopped(key, number)
     yield c.Waits(key, number, 30_000)
     yield c.AwaitsChild(key, number, "child")
+    yield c.AwaitsEvent(key, number, "paid", until=30_000)
     yield c.AwaitsDecision(key, number, "decision")
 
 
 def kind_of(state: RunState) -> tuple[Any, ...]:
     """States that differ only in times, ids and results are of one kind: one of them is tried."""
     steps = (
-        (step.status, step.is_executing, step.is_timed, min(step.tries, 2), step.decision_id is None)
+        (step.status, step.is_executing, step.is_timed, min(step.tries, 2), step.decision_id is None, not step.awaits)
         for step in state.steps.values()
     )
     return state.status, state.stopping, state.cancel_requested_at is None, *steps

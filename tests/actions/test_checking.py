@@ -34,8 +34,8 @@ def test_a_good_template(kinds: Actions, kind: str, template: Any) -> None:
 @pytest.mark.parametrize(
     "kind, template, faults",
     [
-        ("wait", None, [((), "give exactly one of seconds, duration and until")]),
-        ("wait", {"seconds": 1, "duration": "1s"}, [((), "give exactly one of seconds, duration and until")]),
+        ("wait", None, [((), "give exactly one of seconds, duration, until and event")]),
+        ("wait", {"seconds": 1, "duration": "1s"}, [((), "give exactly one of seconds, duration, until and event")]),
         ("wait", {"duration": "soon"}, [(("duration",), "is not a duration such as 90s, 5m, 1h30m or 2d")]),
         ("wait", {"until": "2026-01-01T00:00:00"}, [(("until",), "Input should have timezone info")]),
         (

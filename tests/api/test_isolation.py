@@ -37,6 +37,7 @@ OPERATIONS = [
     ("GET", "/triggers/{trigger_id}/next"),
     ("POST", "/triggers/{trigger_id}/pause"),
     ("POST", "/triggers/{trigger_id}/resume"),
+    ("GET", "/events/{event_id}"),
     ("GET", "/connections/{connection_id}"),
     ("PATCH", "/connections/{connection_id}"),
     ("DELETE", "/connections/{connection_id}"),
@@ -45,8 +46,17 @@ OPERATIONS = [
     ("POST", "/decisions/{decision_id}/approve"),
     ("POST", "/decisions/{decision_id}/reject"),
 ]
-NAMED = ("run_id", "automation_id", "action_run_id", "artifact_id", "connection_id", "decision_id", "trigger_id")
-LISTS = ["/automation-runs", "/automations", "/action-runs", "/decisions"]
+NAMED = (
+    "run_id",
+    "automation_id",
+    "action_run_id",
+    "artifact_id",
+    "connection_id",
+    "decision_id",
+    "trigger_id",
+    "event_id",
+)
+LISTS = ["/automation-runs", "/automations", "/action-runs", "/decisions", "/events/correlation/theirs"]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -62,8 +72,10 @@ async def theirs(them: Organization) -> dict[str, Any]:
     (decision,) = (await them.get("/decisions")).json()["items"]
     scheduled = await them.define(triggers=[{"type": "schedule", "schedule": "0 0 1 1 *"}])
     triggers = (await them.get(f"/automations/{scheduled}/triggers")).json()
+    event = (await them.post("/events", json={"eventType": "order.paid", "correlationId": "theirs"})).json()
     return {
         "trigger_id": triggers["items"][0]["id"],
+        "event_id": event["id"],
         "connection_id": connection["id"],
         "decision_id": decision["id"],
         "run_id": run["id"],
@@ -99,6 +111,7 @@ async def everything(them: Organization, theirs: dict[str, Any]) -> list[Any]:
     paths = [
         "/triggers/{trigger_id}",
         "/connections/{connection_id}",
+        "/events/{event_id}",
         "/automation-runs/{run_id}",
         "/automations/{automation_id}",
         "/automations/{automation_id}/versions",
@@ -137,7 +150,7 @@ async def test_every_operation_that_names_something_is_tried(site: Site) -> None
         (method.upper(), path.removeprefix("/api/v1"))
         for path, operations in site.system.app.openapi()["paths"].items()
         for method in operations
-        if "{" in path and "/kinds/" not in path
+        if "{" in path and "/kinds/" not in path and "/correlation/" not in path
     }
     assert named == set(OPERATIONS)
 
@@ -150,7 +163,7 @@ async def test_every_operation_but_health_and_signing_in_needs_a_credential(site
         for path, operations in paths.items():
             for method in operations:
                 ids = {name: str(uuid4()) for name in NAMED}
-                url = site.url + path.format(**ids, **number, kind="echo")
+                url = site.url + path.format(**ids, **number, kind="echo", correlation_id="x")
                 if (await client.request(method.upper(), url)).status_code != 401:
                     open_ones.add((method.upper(), path))
     assert open_ones == {("GET", "/health"), ("GET", "/api/v1/health"), ("DELETE", "/api/v1/auth/session")}

@@ -13,7 +13,7 @@ from vai.domain import events as e
 from vai.domain.events import EVENT_TYPES, Event, StepEvent, data_of, event_of
 from vai.domain.evolve import evolve
 from vai.domain.ids import action_run_id, idempotency_key
-from vai.domain.state import Result, RunError, StepError
+from vai.domain.state import EventWait, Result, RunError, StepError
 from vai.domain.status import RetryMode, SkipReason
 
 values = st.recursive(
@@ -28,10 +28,11 @@ values = st.recursive(
 objects = st.dictionaries(st.text() | st.sampled_from(["at", "key", "type"]), values, max_size=3)
 words = st.text(max_size=20)
 errors = st.builds(StepError, words, words, st.booleans(), objects)
+waits = st.builds(EventWait, words, st.integers(0, 2**48), st.none() | words, st.none() | objects)
 results = st.builds(Result, values, st.booleans(), st.none() | words)
 fields = {
     **{"at": st.integers(0, 2**48), "key": words, "by": st.none() | words, "attempt": st.integers(1, 99)},
-    **{"error": errors, "result": results, "fields": objects, "progress": objects},
+    **{"error": errors, "result": results, "fields": objects, "progress": objects, "wait": waits},
     "rerun": st.lists(words, max_size=3).map(tuple),
 }
 special = {

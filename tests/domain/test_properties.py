@@ -17,7 +17,7 @@ from vai.domain.questions import Question
 from vai.domain.refusals import AlreadyResolved, Refusal
 from vai.domain.retry import PlannedAction, plan_retry
 from vai.domain.state import Result, RunState, StepState
-from vai.domain.status import OnExpire, RetryMode, RunStatus, SkipReason, StepStatus
+from vai.domain.status import OnExpire, OnTimeout, RetryMode, RunStatus, SkipReason, StepStatus
 
 ENOUGH = 400  # commands: more than any run of so few steps takes to its end
 
@@ -38,8 +38,8 @@ class AnyRun(RuleBasedStateMachine):
             kinds = [self.retry] * 4 + self.kinds()
         elif state.status is RunStatus.PENDING:
             kinds = [self.start] * 8 + self.kinds()
-        elif any(step.decision_id or step.child_run_id for step in state.steps.values()):
-            kinds = [self.advance] * 5 + [self.decide, self.finish_child] * 6 + self.kinds()
+        elif any(step.decision_id or step.awaits_others for step in state.steps.values()):
+            kinds = [self.advance] * 5 + [self.decide, self.finish_child, self.receive_event] * 4 + self.kinds()
         else:
             kinds = [self.advance] * 18 + self.kinds()
         data.draw(st.sampled_from(kinds))(data)
@@ -49,6 +49,7 @@ class AnyRun(RuleBasedStateMachine):
             *(self.start, self.advance, self.turn_the_clock, self.wait_until_due, self.hand_back),
             *(self.take_over, self.take_over, self.take_over),
             *(self.cancel, self.cancel_and_stop, self.retry, self.decide, self.finish_child),
+            self.receive_event,
         ]
 
     def teardown(self) -> None:
@@ -126,6 +127,15 @@ class AnyRun(RuleBasedStateMachine):
             st.builds(c.Interrupted, **of, reason=st.sampled_from(["engine_lost", "engine_stopped"])),
             st.builds(c.Waits, **of, until=st.sampled_from([0, now - 5, now, now + 4_000, now + 9_000])),
             st.builds(c.AwaitsChild, **of, child_run_id=st.just("child")),
+            st.builds(c.AwaitsEvent, **of, event_type=st.just("paid")),
+            st.builds(
+                c.AwaitsEvent,
+                **of,
+                event_type=st.just("paid"),
+                since=st.just(now),
+                until=st.sampled_from([now - 5, now + 4_000]),
+                on_timeout=st.sampled_from(OnTimeout),
+            ),
             st.builds(c.AwaitsDecision, **of, decision_id=st.just("decision")),
             st.builds(c.AwaitsDecision, **of, decision_id=st.just("decision"), question=questions(now)),
         )
@@ -190,6 +200,18 @@ class AnyRun(RuleBasedStateMachine):
         child = data.draw(st.sampled_from(["child", "child", "other"]))
         self.do(c.FinishChild(key, child, Result(1), data.draw(st.sampled_from([None, BROKEN]))))
 
+    def receive_event(self, data: st.DataObject) -> None:
+        state = self.world.state
+        waits = [(key, step.awaits) for key, step in state.steps.items() if step.awaits is not None]
+        key, wait = data.draw(st.sampled_from([*waits * 3, ("nobody", None)]))
+        attempt = data.draw(st.sampled_from([state.attempt, state.attempt, state.attempt - 1]))
+        since = data.draw(st.sampled_from([wait.since, wait.since, wait.since - 1])) if wait else 0
+        events = self.do(c.ReceiveEvent(key, attempt, since, "event", Result({"event": {"id": "event"}})))
+        is_its = wait is not None and (attempt, since) == (state.attempt, wait.since)
+        assert bool(events) == is_its
+        if is_its:
+            assert self.world.step(key).status is StepStatus.COMPLETED
+
     # --- the end -------------------------------------------------------------------------------------------
 
     def drive(self, number: int) -> None:
@@ -206,6 +228,9 @@ class AnyRun(RuleBasedStateMachine):
             self.do(c.Decide(key, steps[key].decision_id or "", number % 2 == 0))
         elif children := [key for key in world.where(StepStatus.RUNNING) if steps[key].child_run_id]:
             self.do(c.FinishChild(min(children), "child"))
+        elif waits := [(key, step.awaits) for key, step in steps.items() if step.awaits and step.wake_at is None]:
+            key, wait = min(waits, key=lambda pair: pair[0])
+            self.do(c.ReceiveEvent(key, steps[key].attempt, wait.since, "event", Result({})))
         else:
             due = world.state.due_at()
             assert due is not None, f"nothing moves this run any more: {world.statuses()}"

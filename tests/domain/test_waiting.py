@@ -1,5 +1,7 @@
 """Steps that wait for a person, or for another run."""
 
+from typing import Any
+
 import pytest
 
 from tests.domain.world import BEGINNING, BROKEN, World, a_run, step
@@ -8,8 +10,8 @@ from vai.domain import events as e
 from vai.domain.graph import RetryPolicy
 from vai.domain.questions import Question
 from vai.domain.refusals import AlreadyResolved
-from vai.domain.state import Result
-from vai.domain.status import OnExpire, RunStatus, StepStatus
+from vai.domain.state import EventWait, Result
+from vai.domain.status import OnExpire, OnTimeout, RunStatus, StepStatus
 
 
 def types(events: tuple[e.Event, ...]) -> list[str]:
@@ -193,3 +195,74 @@ def test_a_person_decides_before_the_expiry() -> None:
     assert world.state.due_at() == BEGINNING, "only because the next step is free"
     world.do(c.Advance())
     assert world.wait(1_000) == ()
+
+
+def waiting_for_payment(**options: Any) -> World:
+    world = a_run(step("pay", **options), step("next", "pay")).start()
+    world.report(c.AwaitsEvent("pay", 1, "payment", until=BEGINNING + 1_000))
+    return world
+
+
+def received(world: World, attempt: int = 1, since: int | None = None) -> tuple[e.Event, ...]:
+    since = BEGINNING if since is None else since
+    return world.do(c.ReceiveEvent("pay", attempt, since, "e1", Result({"event": {"id": "e1"}})))
+
+
+def test_a_step_waits_for_an_event_of_its_attempt_and_completes_with_it() -> None:
+    world = waiting_for_payment()
+    assert (world.step("pay").status, world.state.status) == (StepStatus.RUNNING, RunStatus.RUNNING)
+    assert world.step("pay").awaits == EventWait("payment", BEGINNING)
+    assert world.state.due_at() == BEGINNING + 1_000
+    assert types(received(world)) == ["step.event_received", "step.completed"]
+    assert world.step("pay").result == Result({"event": {"id": "e1"}})
+    assert types(world.do(c.Advance())) == ["step.started"], "what follows is started by the engine"
+    assert received(world) == (), "one event is enough"
+
+
+@pytest.mark.parametrize("attempt, since", [(2, BEGINNING), (1, BEGINNING - 1)])
+def test_an_event_found_for_another_wait_is_left_alone(attempt: int, since: int) -> None:
+    world = waiting_for_payment()
+    assert received(world, attempt, since) == ()
+    assert world.step("pay").status is StepStatus.RUNNING
+
+
+def test_an_event_that_does_not_come_in_time_fails_the_step() -> None:
+    world = waiting_for_payment()
+    assert types(world.wait(999)) == []
+    assert types(world.wait(1)) == ["step.failed", "step.skipped", "run.failed"]
+    error = world.step("pay").error
+    assert error is not None
+    assert (error.type, error.message) == ("timeout", "No event payment came in time.")
+
+
+def test_waiting_is_tried_again_where_the_policy_says_so() -> None:
+    world = waiting_for_payment(retry=RetryPolicy(max_attempts=2, jitter=False, on=("timeout",)))
+    assert types(world.wait(1_000)) == ["step.retry_scheduled"]
+    assert world.step("pay").awaits is None
+    assert received(world) == (), "it waits for nothing between two tries"
+    world.wait(60_000)
+    assert world.step("pay").is_executing
+
+
+def test_a_step_may_go_on_without_the_event() -> None:
+    world = a_run(step("pay"), step("next", "pay")).start()
+    world.report(c.AwaitsEvent("pay", 1, "payment", until=BEGINNING + 1, on_timeout=OnTimeout.COMPLETE))
+    assert types(world.wait(1)) == ["step.completed", "step.started"]
+    assert world.step("pay").result == Result({"event": None, "timedOut": True})
+
+
+def test_a_cancelled_run_waits_for_no_event() -> None:
+    world = waiting_for_payment()
+    assert types(world.do(c.Cancel()))[-1] == "run.cancelled"
+    assert received(world) == ()
+
+
+def test_a_retry_waits_anew_and_for_events_of_the_new_attempt() -> None:
+    world = waiting_for_payment()
+    world.do(c.Cancel())
+    world.now += 50
+    world.do(c.Retry())
+    world.start()
+    world.report(c.AwaitsEvent("pay", world.step("pay").tries, "payment"))
+    assert world.step("pay").awaits == EventWait("payment", BEGINNING + 50)
+    assert types(received(world, 2, BEGINNING + 50)) == ["step.event_received", "step.completed"]

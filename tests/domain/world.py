@@ -134,7 +134,7 @@ class World:
             assert not state.free, "what drives a run leaves nothing free"
         if state.status.is_final or state.status is RunStatus.PENDING:
             return
-        children = any(s.status is StepStatus.RUNNING and s.child_run_id for s in state.steps.values())
+        children = any(s.status is StepStatus.RUNNING and s.awaits_others for s in state.steps.values())
         moves = bool(state.executing or state.timed or state.free or children)
         assert moves == (state.status is RunStatus.RUNNING)
         assert moves or state.awaiting

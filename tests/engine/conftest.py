@@ -17,6 +17,7 @@ from vai.automations import Automations, NewAutomation
 from vai.connections import Connections, MasterKeys, Sealing, Verdict
 from vai.domain.state import Instant
 from vai.engine import Engine, EngineSettings
+from vai.events import Events
 from vai.execution import ConnectedActions
 from vai.ports import Connection, RunRecord, Store, StoredEvent
 from vai.runs import Decisions, Definitions, Door, EventHub, Runs, StartRun
@@ -59,7 +60,9 @@ class World:
         self.decisions = Decisions(store, door)
         self.automations = Automations(store, definitions, clock)
         self.access = Access(store, clock)
+        self.events = Events(store, clock)
         self.engine = Engine(store, door, actions, clock, settings)
+        self.events.on_event.append(self.engine.look)
         self.runs.place = self.engine.place
         self.who = Principal("", "user", "tester", "admin")
         self._names = 0

@@ -191,13 +191,14 @@ async def test_the_runs_of_a_dead_engine_are_free_soon_after_they_were_asked_for
     """Without another claim: who drives runs hears of it."""
     await store.register_engine("dead", 600)
     await other_store.register_engine("other", 600)
+    told: asyncio.Queue[str] = asyncio.Queue()
+    other_store.on_commit.append(lambda run_id, status, events: told.put_nowait(run_id))
     run = await accept(store, tenant, lease_owner="dead")
-    freed = asyncio.Event()
-    other_store.on_commit.append(lambda run_id, status, events: freed.set() if run_id == run.id else None)
-    store._db.let_go("dead")
-    assert not await other_store.claim_run("other", run.id)
     async with asyncio.timeout(30):
-        await freed.wait()
+        assert await told.get() == run.id, "of its acceptance"
+        store._db.let_go("dead")
+        assert not await other_store.claim_run("other", run.id)
+        assert await told.get() == run.id, "of its being free"
     assert await other_store.claim_run("other", run.id)
 
 

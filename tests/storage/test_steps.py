@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.storage.samples import NOW, Tenant, accept, add_tenant, change, land, new_id, step
-from vai.domain.state import Fan, Result, RunError, StepError, StepState
-from vai.domain.status import RunStatus, SkipReason, StepStatus
+from vai.domain.state import EventWait, Fan, Result, RunError, StepError, StepState
+from vai.domain.status import OnTimeout, RunStatus, SkipReason, StepStatus
 from vai.ports import ActionRunFilter, StepWrite
 from vai.storage.store import SqlStore
 
@@ -131,6 +131,15 @@ step_states = st.builds(
     wake_at=instants,
     decision_id=ids,
     child_run_id=ids,
+    awaits=st.none()
+    | st.builds(
+        EventWait,
+        event_type=keys,
+        since=st.integers(0, 2**53),
+        match=st.none() | texts,
+        names=st.none() | st.dictionaries(texts, json_values, max_size=2),
+        on_timeout=st.sampled_from(OnTimeout),
+    ),
     skip_reason=st.none() | st.sampled_from(SkipReason),
     skipped_by=st.none() | keys,
     fan=st.none() | st.builds(Fan, elements=st.lists(json_values, max_size=3), attempt=st.integers(1, 3)),

@@ -23,6 +23,7 @@ from vai.api.routes import (
     metrics,
     runs,
     session,
+    tenant_events,
     triggers,
     versions,
 )
@@ -30,7 +31,7 @@ from vai.api.stream import Streams
 
 _NOUNS = (
     *(automation_runs, runs, events, decisions, automations, versions, action_runs, artifacts),
-    *(triggers, connections, kinds, session, health),
+    *(triggers, connections, tenant_events, kinds, session, health),
 )
 _DESCRIPTION = "Automation runs: define automations, run them durably, watch, cancel and retry them."
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from vai.access import Principal, Unauthenticated
 from vai.api.doors import doors_of
 from vai.api.problems import Problem
+from vai.ports.current import current_actor
 
 COOKIE = "vai_token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -41,7 +42,9 @@ async def principal(request: Request) -> Principal:
     credential = credential_of(request)
     if credential.method == "cookie" and request.method not in _SAFE_METHODS:
         refuse_other_origins(request)
-    return await doors_of(request).access.authenticate(credential.secret)
+    who = await doors_of(request).access.authenticate(credential.secret)
+    current_actor.set((who.source_type, who.source_id))
+    return who
 
 
 Caller = Annotated[Principal, Depends(principal)]

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from vai.access import Access
 from vai.automations import Automations, Triggers
 from vai.connections import Connections
+from vai.events import Events
 from vai.ports import Actions, Clock
 from vai.runs import Decisions, Retention, Runs
 
@@ -41,6 +42,7 @@ class Doors:
     access: Access
     connections: Connections
     retention: Retention
+    events: Events
     actions: Actions
     health: Health
     clock: Clock

@@ -126,6 +126,7 @@ def _step(view: StepView) -> dict[str, Any]:
         "interruptCount": state.interrupts,
         "nextAttemptAt": _time(state.next_attempt_at),
         "waitUntil": _time(state.wake_at),
+        "awaitedEventType": None if state.awaits is None else state.awaits.event_type,
         "skipReason": state.skip_reason,
         "parentKey": None if view.element_of is None else view.element_of[0],
         "index": None if view.element_of is None else view.element_of[1],
@@ -291,7 +292,8 @@ def action_run(record: ActionRunRecord) -> dict[str, Any]:
 def _display_status(state: StepState) -> str:
     if state.next_attempt_at is not None:
         return "retrying"
-    is_waiting = state.wake_at is not None and state.status is StepStatus.RUNNING  # else a decision expires then
+    waits = state.wake_at is not None or state.awaits is not None
+    is_waiting = waits and state.status is StepStatus.RUNNING  # else a decision expires then
     return "waiting" if is_waiting else state.status.value
 
 

@@ -36,6 +36,7 @@ _ENTRIES = {
         "vai.cli.connections", "Credentials of other systems: list, get, create, update, delete, verify."
     ),
     "artifacts": _Entry("vai.cli.artifacts", "Results that are too large to stand in their step: list, get."),
+    "events": _Entry("vai.cli.events", "What happened, and events that runs wait for: list, get, post, count."),
     "kinds": _Entry("vai.cli.kinds", "What steps can do: list, show."),
     "doctor": _Entry("vai.cli.doctor", "Look at everything an operator would, and say what to do."),
     "backup": _Entry("vai.cli.backup", "Write the whole database into one file, also while servers use it."),

@@ -213,6 +213,13 @@ class Api:
         """The content of an artifact."""
         return self.transport.request("GET", f"artifacts/{artifact_id}/content").content
 
+    # --- events
+
+    def post_event(self, body: Body, idempotency_key: str | None) -> Body:
+        """Tell of an event."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self.transport.object_of(self.transport.request("POST", "events", body, headers))
+
     # --- kinds
 
     def kinds(self) -> Body:

@@ -4,6 +4,7 @@ from vai.definition.expression import Expression
 from vai.definition.faults import InvalidDefinition
 from vai.definition.inputs import is_large
 from vai.definition.keys import KeyRule, key_of
+from vai.definition.matching import is_met
 from vai.definition.model import TRIGGERS, definition_schema
 from vai.definition.parse import Definition, check_input, given_input, parse, resolve
 from vai.definition.questions import field_faults, schema_faults
@@ -28,6 +29,7 @@ __all__ = [
     "field_faults",
     "given_input",
     "is_large",
+    "is_met",
     "key_of",
     "parse",
     "resolve",

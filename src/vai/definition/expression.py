@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from vai.definition.cel_library import cel
 from vai.definition.scan import FUNCTIONS, TYPE_NAMES, ExpressionInvalid, Path, scan
 from vai.definition.scope import ELEMENT, ROOTS, STEP_FIELDS, PathBroken, Scope
@@ -47,6 +49,23 @@ class Expression:
             if not isinstance(error, Exception) and not _is_panic(error):
                 raise
             raise ExpressionFailed(self.source, self._reason(error, scope), scope.names()) from None
+
+    def capture(self, scope: Scope, free: str) -> dict[str, Any]:
+        """The values that it names, but for those below `free`, which are not known yet. Raises ExpressionFailed."""
+        try:
+            named = scope.narrow(tuple(path for path in self._paths if path.root != free))
+        except Exception as error:
+            raise ExpressionFailed(self.source, self._reason(error, scope), scope.names()) from None
+        return {name: msgspec.to_builtins(value) for name, value in named.items()}
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Whether it is true of these values; false when one that it names is not there, or is of another type."""
+        try:
+            return (self._program or _compile(self.source)).execute(dict(values)) is True
+        except BaseException as error:
+            if not isinstance(error, Exception) and not _is_panic(error):
+                raise
+            return False
 
     def is_true(self, scope: Scope) -> bool:
         """Its value as a condition. Raises ExpressionFailed, also when the value is not true or false."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from jsonschema import Draft202012Validator
 
-from vai.definition import agents, branches, questions
+from vai.definition import agents, branches, matching, questions
 from vai.definition.bounds import check_bounds
 from vai.definition.dependencies import Links
 from vai.definition.expression import Expression
@@ -128,6 +128,8 @@ def _compile(written: Written, step: Step, faults: Faults) -> _Compiled:
     compiler.roots = ROOTS if step.for_each is None else IN_SCOPE
     if step.kind == branches.KIND:
         node = branches.compile_branch(step.definition, place, compiler)
+    elif step.kind == matching.KIND:
+        node = matching.compile_wait(step.definition, place, compiler)
     else:
         node = compiler.node(step.definition, place)
     if step.kind == questions.KIND:

@@ -6,7 +6,7 @@ import msgspec
 
 from vai.domain.questions import Question
 from vai.domain.state import Instant, Result, StepError
-from vai.domain.status import RetryMode
+from vai.domain.status import OnTimeout, RetryMode
 
 
 class _OfAttempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +58,18 @@ class AwaitsChild(Report, frozen=True):
     """It waits for another run."""
 
     child_run_id: str
+
+
+class AwaitsEvent(Report, frozen=True):
+    """It waits for an event, until a point in time if there is one. See `EventWait`; without `since` for one that
+    occurred in this attempt of the run."""
+
+    event_type: str
+    match: str | None = None
+    names: dict[str, Any] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    on_timeout: OnTimeout = OnTimeout.FAIL
 
 
 class AwaitsDecision(Report, frozen=True):
@@ -129,4 +141,14 @@ class FinishChild(msgspec.Struct, frozen=True):
     error: StepError | None = None
 
 
-Command = Start | Advance | TakeOver | HandBack | Cancel | Retry | Decide | FinishChild
+class ReceiveEvent(msgspec.Struct, frozen=True):
+    """An event that a step waits for has occurred. `since` says which wait it was found to fit; another ignores it."""
+
+    key: str
+    attempt: int
+    since: Instant
+    event_id: str
+    result: Result
+
+
+Command = Start | Advance | TakeOver | HandBack | Cancel | Retry | Decide | FinishChild | ReceiveEvent

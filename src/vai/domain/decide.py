@@ -125,6 +125,15 @@ def _finish_child(deciding: Deciding, command: c.FinishChild) -> None:
         fail_or_try_again(deciding, step, command.error)
 
 
+def _receive_event(deciding: Deciding, command: c.ReceiveEvent) -> None:
+    step = deciding.draft.steps.get(command.key)
+    # One that waits no more, or for another event, is left alone.
+    if step is None or step.awaits is None or step.attempt != command.attempt or step.awaits.since != command.since:
+        return
+    deciding.emit(e.StepEventReceived(deciding.now, command.key, command.event_id))
+    deciding.end(e.StepCompleted(deciding.now, command.key, command.result))
+
+
 _HANDLERS: dict[type[c.Command], Callable[[Deciding, Any], None]] = {
     c.Start: _start,
     c.Advance: _advance,
@@ -134,4 +143,5 @@ _HANDLERS: dict[type[c.Command], Callable[[Deciding, Any], None]] = {
     c.Retry: _retry,
     c.Decide: _decide,
     c.FinishChild: _finish_child,
+    c.ReceiveEvent: _receive_event,
 }

@@ -179,7 +179,7 @@ class Deciding:
 def _only_people_can_move(draft: Draft) -> bool:
     if draft.executing or draft.timed or draft.free:
         return False
-    return not any(step.status is StepStatus.RUNNING and step.child_run_id for step in draft.steps.values())
+    return not any(step.status is StepStatus.RUNNING and step.awaits_others for step in draft.steps.values())
 
 
 def _is_running_fan(step: StepState) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from vai.domain.questions import Question
-from vai.domain.state import Instant, Result, RunError, StepError
+from vai.domain.state import EventWait, Instant, Result, RunError, StepError
 from vai.domain.status import DecisionStatus, RetryMode, SkipReason
 
 
@@ -176,6 +176,21 @@ class StepWaiting(StepEvent, frozen=True):
     result: Result = Result()  # what the step will have answered when its time comes
 
 
+class StepAwaitingEvent(StepEvent, frozen=True):
+    """The step waits for an event, until a point in time if there is one."""
+
+    type = "step.awaiting_event"
+    wait: EventWait
+    until: Instant | None = None
+
+
+class StepEventReceived(StepEvent, frozen=True):
+    """The event that the step waited for has occurred. The step's end follows."""
+
+    type = "step.event_received"
+    event_id: str
+
+
 class StepChildStarted(StepEvent, frozen=True):
     """The step waits for another run."""
 
@@ -240,7 +255,16 @@ EVENT_TYPES: dict[str, type[Event]] = {
         *(RunCreated, RunStarted, RunAwaitingApproval, RunResumed, RunCancelRequested, RunStopping),
         *(RunCompleted, RunFailed, RunCancelled, RunRetried),
         *(StepStarted, StepExpanded, StepCompleted, StepFailed, StepRetryScheduled, StepInterrupted, StepSkipped),
-        *(StepCancelled, StepWaiting, StepChildStarted, StepChildEnded, StepAwaitingApproval, StepDecided),
+        *(
+            StepCancelled,
+            StepWaiting,
+            StepAwaitingEvent,
+            StepEventReceived,
+            StepChildStarted,
+            StepChildEnded,
+            StepAwaitingApproval,
+            StepDecided,
+        ),
         *(StepProgress, StepLog, StepLogDropped),
     )
 }

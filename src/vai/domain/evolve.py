@@ -282,6 +282,7 @@ def _end(draft: Draft, event: e.StepEvent, status: StepStatus, result: Result | 
         completed_at=completed_at,
         result=result,
         error=error,
+        awaits=None,
         wake_at=None,
         on_expire=None,
         next_attempt_at=None,
@@ -299,6 +300,8 @@ def _step_retry_scheduled(draft: Draft, event: e.StepRetryScheduled) -> None:
             next_attempt_at=event.next_attempt_at,
             result=None,
             child_run_id=None,
+            awaits=None,
+            wake_at=None,
         )
     )
 
@@ -311,6 +314,14 @@ def _step_interrupted(draft: Draft, event: e.StepInterrupted) -> None:
 
 def _step_waiting(draft: Draft, event: e.StepWaiting) -> None:
     draft.put(_replace(draft.steps[event.key], wake_at=event.until, result=event.result))
+
+
+def _step_awaiting_event(draft: Draft, event: e.StepAwaitingEvent) -> None:
+    draft.put(_replace(draft.steps[event.key], awaits=event.wait, wake_at=event.until))
+
+
+def _step_event_received(draft: Draft, event: e.StepEventReceived) -> None:
+    """The step's end is the next event."""
 
 
 def _step_child_started(draft: Draft, event: e.StepChildStarted) -> None:
@@ -357,6 +368,8 @@ HANDLERS: dict[type[e.Event], Callable[[Draft, Any], None]] = {
     e.StepRetryScheduled: _step_retry_scheduled,
     e.StepInterrupted: _step_interrupted,
     e.StepWaiting: _step_waiting,
+    e.StepAwaitingEvent: _step_awaiting_event,
+    e.StepEventReceived: _step_event_received,
     e.StepChildStarted: _step_child_started,
     e.StepChildEnded: _step_child_ended,
     e.StepAwaitingApproval: _step_awaiting_approval,

@@ -9,8 +9,8 @@ from vai.domain.answers import expire
 from vai.domain.backoff import may_retry, next_attempt_at
 from vai.domain.deciding import Deciding
 from vai.domain.interrupts import interrupt
-from vai.domain.state import Result, StepError, StepState, run_limit_at
-from vai.domain.status import SkipReason, StepStatus
+from vai.domain.state import EventWait, Result, StepError, StepState, run_limit_at
+from vai.domain.status import OnTimeout, SkipReason, StepStatus
 
 
 def take_report(deciding: Deciding, report: c.Report) -> None:
@@ -32,6 +32,8 @@ def take_due(deciding: Deciding) -> None:
         step = draft.steps[key]  # as it is now: what ended before may have stopped the run
         if step.is_expiring and (step.wake_at or 0) <= now:
             expire(deciding, step)
+        elif step.awaits is not None and step.wake_at is not None and step.wake_at <= now:
+            _give_up_waiting(deciding, step, step.awaits)
         elif step.wake_at is not None and step.wake_at <= now:
             deciding.end(e.StepCompleted(now, step.key, step.result or Result()))
         elif step.next_attempt_at is not None and step.next_attempt_at <= now:
@@ -98,6 +100,19 @@ def _awaits_child(deciding: Deciding, step: StepState, report: c.AwaitsChild) ->
     _suspend(deciding, e.StepChildStarted(deciding.now, step.key, report.child_run_id))
 
 
+def _awaits_event(deciding: Deciding, step: StepState, report: c.AwaitsEvent) -> None:
+    since = deciding.draft.attempt_started_at if report.since is None else report.since
+    wait = EventWait(report.event_type, since or deciding.now, report.match, report.names, report.on_timeout)
+    _suspend(deciding, e.StepAwaitingEvent(deciding.now, step.key, wait, report.until))
+
+
+def _give_up_waiting(deciding: Deciding, step: StepState, wait: EventWait) -> None:
+    if wait.on_timeout is OnTimeout.COMPLETE:
+        deciding.end(e.StepCompleted(deciding.now, step.key, Result({"event": None, "timedOut": True})))
+    else:
+        fail_or_try_again(deciding, step, StepError("timeout", f"No event {wait.event_type} came in time.", True))
+
+
 def _awaits_decision(deciding: Deciding, step: StepState, report: c.AwaitsDecision) -> None:
     _suspend(deciding, e.StepAwaitingApproval(deciding.now, step.key, report.decision_id, report.question))
 
@@ -116,5 +131,6 @@ _REPORTS: dict[type[c.Report], Callable[[Deciding, StepState, Any], None]] = {
     c.Interrupted: _interrupted,
     c.Waits: _waits,
     c.AwaitsChild: _awaits_child,
+    c.AwaitsEvent: _awaits_event,
     c.AwaitsDecision: _awaits_decision,
 }

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from vai.domain.graph import Graph
-from vai.domain.status import OnExpire, RunStatus, SkipReason, StepStatus
+from vai.domain.status import OnExpire, OnTimeout, RunStatus, SkipReason, StepStatus
 
 Instant = int
 """A point in time: milliseconds since 1970-01-01 UTC."""
@@ -48,6 +48,16 @@ class Fan(msgspec.Struct, frozen=True):
     order: Sequence[int] = ()  # the elements that run in this attempt, by their place
 
 
+class EventWait(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What event a step waits for: one of this type that occurred since then, and for which `match` holds."""
+
+    event_type: str
+    since: Instant
+    match: str | None = None  # an expression over `event` and `names`
+    names: dict[str, Any] | None = None  # what else `match` names, as it was when the wait began
+    on_timeout: OnTimeout = OnTimeout.FAIL
+
+
 class StepState(msgspec.Struct, frozen=True):
     """One step of a run. `attempt` is the run's attempt that this record comes from."""
 
@@ -68,6 +78,7 @@ class StepState(msgspec.Struct, frozen=True):
     decision_id: str | None = None
     on_expire: OnExpire | None = None  # what it means that nobody decides in time, while it awaits approval
     child_run_id: str | None = None
+    awaits: EventWait | None = None
     skip_reason: SkipReason | None = None
     skipped_by: str | None = None  # the step that took another branch
     fan: Fan | None = None  # a forEach step whose elements are known
@@ -80,8 +91,13 @@ class StepState(msgspec.Struct, frozen=True):
     @property
     def is_executing(self) -> bool:
         """True when an action of it is at work, not merely waited for."""
-        is_waiting = self.wake_at is not None or self.child_run_id is not None or self.fan is not None
+        is_waiting = self.wake_at is not None or self.awaits_others or self.fan is not None
         return self.status is StepStatus.RUNNING and not is_waiting
+
+    @property
+    def awaits_others(self) -> bool:
+        """True when the end of another run, or an event, will move it."""
+        return self.child_run_id is not None or self.awaits is not None
 
     @property
     def is_timed(self) -> bool:

@@ -69,6 +69,13 @@ class OnInterrupt(StrEnum):
     ASK = "ask"  # a person says whether it had happened: then it is completed, else it runs again
 
 
+class OnTimeout(StrEnum):
+    """What it means for a step that the event it waits for does not come in time."""
+
+    FAIL = "fail"
+    COMPLETE = "complete"
+
+
 class DecisionKind(StrEnum):
     """What a decision is about."""
 

@@ -19,10 +19,13 @@ from vai.runs import Door, NotFound, Retention, Upkeep
 _log = logging.getLogger("vai.engine")
 
 # What somebody other than the driving engine may do to a run that it drives.
-_FROM_OUTSIDE = frozenset({"run.cancel_requested", "step.decided", "step.child_ended", "run.cancelled", "run.retried"})
-_CALLS_FOR_ENGINE = frozenset(
-    {"run.created", "run.retried", "run.cancel_requested", "run.cancelled", "step.decided", "step.child_ended"}
+_FROM_OUTSIDE = frozenset(
+    {
+        *("run.cancel_requested", "run.cancelled", "run.retried"),
+        *("step.decided", "step.child_ended", "step.event_received"),
+    }
 )
+_CALLS_FOR_ENGINE = _FROM_OUTSIDE | {"run.created"}
 
 
 _RETRY_SECONDS = 5.0
@@ -113,6 +116,10 @@ class Engine:
         self._chores.clear()
         self._store.on_commit.remove(self._on_commit)
         await self._retire()
+
+    def look(self) -> None:
+        """Look at once for what is to be done, instead of at the next turn. Call on the event loop."""
+        self._look.set()
 
     def hurry(self) -> None:
         """Hand everything back now, without waiting for running steps: the second SIGTERM."""

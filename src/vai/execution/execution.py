@@ -11,10 +11,11 @@ from uuid_utils import uuid7
 from vai.domain import commands as c
 from vai.domain.graph import StepSpec
 from vai.domain.state import StepError
+from vai.domain.status import OnTimeout
 from vai.execution.context import StepContext
 from vai.execution.results import result_of, sound
 from vai.execution.storable import error_of, storable_error
-from vai.ports import Action, ActionFailed, ActionStopped, Ask, Branch, Call, Sleep
+from vai.ports import Action, ActionFailed, ActionStopped, Ask, Await, Branch, Call, Sleep
 from vai.ports.current import current_run, current_step
 
 
@@ -81,6 +82,8 @@ class Execution:
         key, number, attempt = self._of
         if isinstance(answer, Sleep):
             return c.Waits(key, number, answer.until, result_of(answer.result), attempt=attempt)
+        if isinstance(answer, Await):
+            return self._awaits(answer)
         if isinstance(answer, _Started):
             return c.AwaitsChild(key, number, answer.run_id, attempt=attempt)
         if isinstance(answer, Ask):
@@ -88,6 +91,20 @@ class Execution:
         if isinstance(answer, Branch):
             return c.Completed(key, number, result_of(answer.result), answer.skips, attempt=attempt)
         return c.Completed(key, number, result_of(answer), attempt=attempt)
+
+    def _awaits(self, answer: Await) -> c.Report:
+        key, number, attempt = self._of
+        return c.AwaitsEvent(
+            key,
+            number,
+            answer.event_type,
+            answer.match,
+            None if answer.names is None else dict(answer.names),
+            answer.since,
+            answer.until,
+            OnTimeout.FAIL if answer.is_needed else OnTimeout.COMPLETE,
+            attempt=attempt,
+        )
 
     def _failure(self, failure: BaseException) -> c.Report:
         key, number, attempt = self._of

@@ -46,6 +46,19 @@ class Ask(msgspec.Struct, frozen=True):
     question: Question
 
 
+class Await(msgspec.Struct, frozen=True):
+    """An action's answer: be done when an event of this type occurs for which `match` holds, an expression over `event`
+    and `names`. Without `since` one that occurred since the run, or its new attempt, began will do. With `until` the
+    step gives up then: it fails with `timeout`, or goes on without the event if it is not `is_needed`."""
+
+    event_type: str
+    match: str | None = None
+    names: Mapping[str, Any] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    is_needed: bool = True
+
+
 class Branch(msgspec.Struct, frozen=True):
     """An action's answer: done with `result`, and the steps `skips` are not taken."""
 
@@ -161,7 +174,7 @@ class Action(Protocol):
 
     def run(self, definition: Any, context: ActionContext) -> Awaitable[Any]:
         """Do it, on the event loop's thread (what blocks must be moved to a thread or a child process by the
-        action). Answers JSON-able data, Sleep, Ask or Branch; raises ActionFailed, ActionStopped or anything.
+        action). Answers JSON-able data, or Sleep, Ask, Await, Call or Branch; raises ActionFailed or anything.
         When asyncio-cancelled it must end at once and leave nothing running (the grace is over)."""
         ...
 

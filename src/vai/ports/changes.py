@@ -128,6 +128,29 @@ class DecisionFilter(msgspec.Struct, frozen=True):
     offset: int = 0
 
 
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events of an organization a list shows: those from `since` on and before `until`."""
+
+    tenant_id: str
+    event_type: str | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    correlation_id: str | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    limit: int = 100
+    offset: int = 0
+
+
+class EventCounts(msgspec.Struct, frozen=True):
+    """How many events there are: by their type, by who acted, and by what they are about; most first."""
+
+    total: int
+    by_event_type: Sequence[tuple[str, int]]
+    by_actor_type: Sequence[tuple[str, int]]
+    by_resource_type: Sequence[tuple[str, int]]
+
+
 class StoreUnavailable(Exception):
     """The database cannot be reached or written just now; nothing of the request was kept."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from vai.domain.state import Instant, RunError, StepState
+from vai.domain.state import EventWait, Instant, RunError, StepState
 from vai.domain.status import DecisionKind, DecisionStatus, OnExpire, RunStatus
 
 
@@ -141,6 +141,32 @@ class StoredEvent(msgspec.Struct, frozen=True):
     step_key: str | None
     occurred_at: Instant
     data: str
+
+
+class TenantEvent(msgspec.Struct, frozen=True):
+    """Something that concerns an organization: what happened to what, who did it, and what it follows from."""
+
+    id: str
+    tenant_id: str
+    event_type: str
+    resource_type: str | None
+    resource_id: str | None
+    actor_type: str  # user | api_key | system, or what started a run
+    actor_id: str | None
+    correlation_id: str  # the same for all that follows from one cause
+    causation_id: str | None  # the event or the run that it follows from
+    occurred_at: Instant
+    payload: Any
+
+
+class AwaitingStep(msgspec.Struct, frozen=True):
+    """A step that waits for an event of its tenant."""
+
+    tenant_id: str
+    run_id: str
+    attempt: int
+    key: str
+    wait: EventWait
 
 
 class AutomationRecord(msgspec.Struct, frozen=True):

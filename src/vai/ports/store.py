@@ -14,6 +14,8 @@ from vai.ports.changes import (
     Busy,
     Created,
     DecisionFilter,
+    EventCounts,
+    EventFilter,
     NewRun,
     Outcome,
     Page,
@@ -27,12 +29,14 @@ from vai.ports.records import (
     ApiKeyRecord,
     ArtifactRecord,
     AutomationRecord,
+    AwaitingStep,
     DecisionRecord,
     EndedChild,
     LoadedRun,
     RunRecord,
     StepRecord,
     StoredEvent,
+    TenantEvent,
     Turn,
     UnheldRun,
     VersionRecord,
@@ -83,6 +87,48 @@ class DecisionStore(Protocol):
 
     async def decision(self, tenant_id: str, decision_id: str) -> DecisionRecord | None: ...
     async def decisions(self, query: DecisionFilter) -> Page: ...
+
+
+class EventStore(Protocol):
+    """The log of organizations, and the steps that wait for an event of it."""
+
+    async def add_event(self, event: TenantEvent, idempotency_key: str | None) -> TenantEvent:
+        """Store an event, or answer the tenant's earlier one of this idempotency key."""
+        ...
+
+    async def tenant_event(self, tenant_id: str, event_id: str) -> TenantEvent | None: ...
+    async def tenant_events(self, query: EventFilter) -> Page:
+        """The tenant's events, newest first."""
+        ...
+
+    async def count_events(self, tenant_id: str, since: Instant | None, until: Instant | None) -> EventCounts: ...
+    async def pending_events(self, limit: int) -> Sequence[TenantEvent]:
+        """Events that those who wait for them have not been told of; oldest first."""
+        ...
+
+    async def settle_events(self, event_ids: Sequence[str]) -> None:
+        """All that wait for these events have been told."""
+        ...
+
+    async def awaiting_steps(
+        self, tenant_id: str, event_type: str, after: AwaitingStep | None, limit: int
+    ) -> Sequence[AwaitingStep]:
+        """Steps that wait for an event of this type, those after `after`."""
+        ...
+
+    async def looking_back(self, limit: int) -> Sequence[AwaitingStep]:
+        """Steps that have begun to wait, and for which what occurred before has not been looked through."""
+        ...
+
+    async def events_since(
+        self, tenant_id: str, event_type: str, since: Instant, after_id: str, limit: int
+    ) -> Sequence[TenantEvent]:
+        """Events of a type that occurred since then, with an id above `after_id`; oldest first."""
+        ...
+
+    async def looked_back(self, step: AwaitingStep) -> None:
+        """What occurred before the step began to wait has been looked through."""
+        ...
 
 
 class AutomationStore(Protocol):
@@ -213,6 +259,7 @@ class Commits(Protocol):
 class Store(
     RunStore,
     DecisionStore,
+    EventStore,
     AutomationStore,
     AccessStore,
     ConnectionStore,

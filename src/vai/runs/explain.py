@@ -112,6 +112,10 @@ def _of_step(state: RunState, step: StepState) -> Reason | None:
         return Reason(f"It is at work{tried}.", key, step.started_at)
     if step.child_run_id is not None and step.status is StepStatus.RUNNING:
         return Reason(f"It waits for the run {step.child_run_id}.", key, step.started_at, None, "Explain that run.")
+    if step.awaits is not None:
+        matching = f" for which {step.awaits.match} holds" if step.awaits.match else ""
+        sentence = f"It waits for an event {step.awaits.event_type}{matching}."
+        return Reason(sentence, key, step.started_at, step.wake_at, "Send it: vai events post, or POST /events.")
     if step.fan is not None and step.status is StepStatus.RUNNING:
         return Reason(
             f"It waits for {step.fan.unfinished} of its {len(step.fan.elements)} elements.", key, step.started_at

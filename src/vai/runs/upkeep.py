@@ -8,16 +8,19 @@ from vai.domain.gathering import sized
 from vai.domain.state import Result, RunState, StepError
 from vai.domain.status import RunStatus, StepStatus
 from vai.ports import EndedChild, Store
+from vai.runs.deliveries import Deliveries
 from vai.runs.door import Door
 from vai.runs.errors import NotFound
 
 
 class Upkeep:
-    """Tells parents of their children's ends, and cancels what nobody waits for or what is to be replaced."""
+    """Tells parents of their children's ends, cancels what nobody waits for or what is to be replaced, and brings
+    events to those that wait for them."""
 
     def __init__(self, store: Store, door: Door) -> None:
         self._store = store
         self._door = door
+        self._deliveries = Deliveries(store, door)
 
     async def look(self) -> None:
         """Do all that is to be done now. Raises StoreUnavailable."""
@@ -27,6 +30,7 @@ class Upkeep:
             await self._cancel(run_id, "parent")
         for run_id in await self._store.giving_way():
             await self._cancel(run_id, "concurrency")
+        await self._deliveries.look()
 
     async def _cancel(self, run_id: str, by: str) -> None:
         with suppress(NotFound):

@@ -8,10 +8,10 @@ from sqlalchemy import func, insert, literal_column, or_, select, update
 
 from vai.domain.state import Instant
 from vai.ports import ApiKeyRecord
-from vai.storage.base import StoreBase
 from vai.storage.database import Database
-from vai.storage.statements import param
+from vai.storage.statements import Connection, param
 from vai.storage.tables import api_keys, organizations
+from vai.storage.tenant_log import TenantLog
 
 _KEY = ApiKeyRecord.__struct_fields__
 _ORGANIZATION = tuple(column.name for column in organizations.columns)
@@ -54,7 +54,7 @@ class _Statements:
         )
 
 
-class Access(StoreBase):
+class Access(TenantLog):
     """Keys are found by their hash; the keys themselves are nowhere."""
 
     def _build(self) -> None:
@@ -81,7 +81,13 @@ class Access(StoreBase):
     async def create_api_key(self, key: ApiKeyRecord) -> None:
         """Store a new key. Raises AlreadyExists when its tenant does not exist or its hash is known."""
         params = msgspec.structs.asdict(key)
-        await self._call(lambda c: self._access_sql.create_key.run(c, params))
+        told = self._entry(f"{key.kind}.created", key.tenant_id, (key.kind, key.id), name=key.name, role=key.role)
+
+        def work(connection: Connection) -> None:
+            self._access_sql.create_key.run(connection, params)
+            self._log.run(connection, told)
+
+        await self._call(work)
 
     async def api_key_by_hash(self, key_hash: str) -> ApiKeyRecord | None:
         """The key with this hash, revoked or not, or None."""
@@ -104,7 +110,15 @@ class Access(StoreBase):
     async def revoke_api_key(self, tenant_id: str, key_id: str, now: Instant) -> bool:
         """Revoke a key with the sessions made from it. False: the tenant has no such key, or it was revoked before."""
         params = {"tenant_id": tenant_id, "key_id": key_id, "now": now}
-        revoked: bool = await self._call(lambda c: bool(self._access_sql.revoke.all(c, params)))
+        told = self._entry("api_key.revoked", tenant_id, ("api_key", key_id))
+
+        def work(connection: Connection) -> bool:
+            if not self._access_sql.revoke.all(connection, params):
+                return False
+            self._log.run(connection, told)
+            return True
+
+        revoked: bool = await self._call(work)
         return revoked
 
     async def touch_api_key(self, key_id: str, now: Instant) -> None:

@@ -8,8 +8,8 @@ import msgspec
 from vai.ports import AlreadyExists, AutomationRecord, Page, TriggerRecord, VersionRecord, VersionsSummary
 from vai.storage import rows
 from vai.storage.automation_statements import AUTOMATION, VERSION, AutomationStatements
-from vai.storage.base import StoreBase
 from vai.storage.statements import Connection
+from vai.storage.tenant_log import TenantLog
 from vai.storage.triggers import TriggerStatements, trigger_params
 
 
@@ -29,7 +29,15 @@ def _version_record(row: Sequence[Any]) -> VersionRecord:
     return VersionRecord(*values)
 
 
-class Automations(StoreBase):
+def _change_of(automation: AutomationRecord, versions: Sequence[VersionRecord]) -> str:
+    """What this change of versions is called in the log."""
+    if automation.status == "archived":
+        return "automation.archived"
+    is_published = any(version.status == "active" for version in versions)
+    return "automation.published" if is_published else "automation.updated"
+
+
+class Automations(TenantLog):
     """Automations change rarely: their writes are functions in the writer's transaction."""
 
     def _build(self) -> None:
@@ -40,10 +48,12 @@ class Automations(StoreBase):
     async def create_automation(self, record: AutomationRecord, draft: VersionRecord) -> None:
         """Store a new automation with its first version. Raises AlreadyExists when its name is taken."""
         automation, version = _automation_params(record), _version_params(draft)
+        told = self._entry("automation.created", record.tenant_id, ("automation", record.id), name=record.name)
 
         def work(connection: Connection) -> None:
             self._automation_sql.create.run(connection, automation)
             self._automation_sql.add_version.run(connection, version)
+            self._log.run(connection, told)
 
         await self._call(work)
 
@@ -81,12 +91,19 @@ class Automations(StoreBase):
     async def update_automation(self, record: AutomationRecord) -> None:
         """Store the automation as `record` has it. Raises AlreadyExists when its new name is taken."""
         params = _automation_params(record)
-        await self._call(lambda c: self._automation_sql.update.run(c, params))
+        told = self._entry("automation.updated", record.tenant_id, ("automation", record.id), name=record.name)
+
+        def work(connection: Connection) -> None:
+            self._automation_sql.update.run(connection, params)
+            self._log.run(connection, told)
+
+        await self._call(work)
 
     async def delete_automation(self, tenant_id: str, automation_id: str) -> bool:
         """Remove it with its versions and final runs. False: a run is not final, nothing was removed."""
         params = {"tenant_id": tenant_id, "automation_id": automation_id}
         sql = self._automation_sql
+        told = self._entry("automation.deleted", tenant_id, ("automation", automation_id))
 
         def work(connection: Connection) -> bool:
             sql.lock.all(connection, params)
@@ -94,6 +111,7 @@ class Automations(StoreBase):
                 return False
             for statement in sql.deletions:
                 statement.run(connection, params)
+            self._log.run(connection, told)
             return True
 
         removed: bool = await self._call(work)
@@ -137,12 +155,17 @@ class Automations(StoreBase):
         writes = [_version_params(version) for version in archived_first]
         wanted = None if triggers is None else [trigger_params(trigger) for trigger in triggers]
         sql = self._automation_sql
+        numbers = {"name": automation.name, "versions": {str(v.number): v.status for v in versions}}
+        told = self._entry(
+            _change_of(automation, versions), automation.tenant_id, ("automation", automation.id), **numbers
+        )
 
         def work(connection: Connection) -> None:
             for version in writes:
                 if not sql.change_version.all(connection, version):
                     sql.add_version.run(connection, version)
             sql.update.run(connection, params)
+            self._log.run(connection, told)
             if wanted is not None:
                 self._trigger_statements.replace(connection, params, wanted)
 

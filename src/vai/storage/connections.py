@@ -1,6 +1,6 @@
 """Connections and data keys: the `ConnectionStore` part of the store, the tenant in every statement on connections."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,10 +9,10 @@ from sqlalchemy import and_, delete, func, insert, select, update
 from vai.domain.state import Instant
 from vai.ports import ConnectionRecord, DataKeyRecord, Page
 from vai.storage import rows
-from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.statements import Connection, param
 from vai.storage.tables import connections, data_keys
+from vai.storage.tenant_log import TenantLog
 
 _FIELDS = ConnectionRecord.__struct_fields__
 _KEY_FIELDS = DataKeyRecord.__struct_fields__
@@ -60,7 +60,7 @@ def _record(row: Sequence[Any]) -> ConnectionRecord:
     return ConnectionRecord(**values | {name: rows.from_json(values[name]) for name in _JSON})
 
 
-class Connections(StoreBase):
+class Connections(TenantLog):
     """Credentials come here sealed."""
 
     def _build(self) -> None:
@@ -69,8 +69,13 @@ class Connections(StoreBase):
 
     async def create_connection(self, record: ConnectionRecord) -> None:
         """Store a new connection. Raises AlreadyExists when its slug is taken."""
-        params = _params(record)
-        await self._call(lambda c: self._connection_sql.create.run(c, params))
+        params, told = _params(record), self._told_of(record, "created")
+
+        def work(connection: Connection) -> None:
+            self._connection_sql.create.run(connection, params)
+            self._log.run(connection, told)
+
+        await self._call(work)
 
     async def connection(self, tenant_id: str, connection_id: str) -> ConnectionRecord | None:
         """The tenant's connection, or None."""
@@ -96,14 +101,33 @@ class Connections(StoreBase):
 
     async def update_connection(self, record: ConnectionRecord, expected: Instant) -> bool:
         """Write it unless somebody was faster. Raises AlreadyExists when the slug is taken."""
-        params = {**_params(record), "expected": expected}
-        written: bool = await self._call(lambda c: bool(self._connection_sql.update.all(c, params)))
+        params, told = {**_params(record), "expected": expected}, self._told_of(record, "updated")
+
+        def work(connection: Connection) -> bool:
+            if not self._connection_sql.update.all(connection, params):
+                return False
+            self._log.run(connection, told)
+            return True
+
+        written: bool = await self._call(work)
         return written
+
+    def _told_of(self, record: ConnectionRecord, change: str) -> Mapping[str, Any]:
+        known = {"slug": record.slug, "provider": record.provider, "status": record.status}
+        return self._entry(f"connection.{change}", record.tenant_id, ("connection", record.id), **known)
 
     async def delete_connection(self, tenant_id: str, connection_id: str) -> bool:
         """Remove it. False: the tenant has no such connection."""
         params = {"tenant_id": tenant_id, "id": connection_id}
-        removed: bool = await self._call(lambda c: bool(self._connection_sql.delete.all(c, params)))
+        told = self._entry("connection.deleted", tenant_id, ("connection", connection_id))
+
+        def work(connection: Connection) -> bool:
+            if not self._connection_sql.delete.all(connection, params):
+                return False
+            self._log.run(connection, told)
+            return True
+
+        removed: bool = await self._call(work)
         return removed
 
     async def data_key(self, tenant_id: str) -> DataKeyRecord | None:

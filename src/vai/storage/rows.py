@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from vai.domain.events import Event, StepProgress, data_of
-from vai.domain.state import Fan, Result, RunError, StepError, StepState
+from vai.domain.state import EventWait, Fan, Result, RunError, StepError, StepState
 from vai.domain.status import OnExpire, RunStatus, SkipReason, StepStatus
 from vai.ports import ActionRunRecord, NewRun, RunChange, RunRecord, StepRecord, StepWrite
 
@@ -25,9 +25,9 @@ STEP_STATE = (
     *("run_id", "attempt", "key", "action_run_id", "status", "started_at", "completed_at"),
     *("result", "result_truncated", "artifact_id", "error", "tries", "interrupts", "losses"),
     *("next_attempt_at", "wake_at"),
-    *("decision_id", "child_run_id", "skip_reason", "skipped_by", "elements", "elements_attempt"),
+    *("decision_id", "child_run_id", "skip_reason", "skipped_by", "elements", "elements_attempt", "awaits"),
 )
-STEP = (*STEP_STATE, "tenant_id", "kind", "definition", "created_at", "updated_at")
+STEP = (*STEP_STATE, "awaits_type", "looks_back", "tenant_id", "kind", "definition", "created_at", "updated_at")
 STEP_READ = (*STEP_STATE, "definition", "progress")
 EVENT_BODY = ("type", "attempt", "step_key", "occurred_at", "data")
 EVENT = ("run_id", "seq", *EVENT_BODY)
@@ -48,6 +48,7 @@ Row = tuple[Any, ...]
 _encode = msgspec.json.Encoder().encode
 _run_error = msgspec.json.Decoder(RunError).decode
 _step_error = msgspec.json.Decoder(StepError).decode
+event_wait = msgspec.json.Decoder(EventWait).decode
 from_json = msgspec.json.Decoder().decode
 
 
@@ -134,6 +135,9 @@ def step_row(change: RunChange, write: StepWrite) -> Row:
         state.skipped_by,
         None if state.fan is None else to_json(state.fan.elements),
         None if state.fan is None else state.fan.attempt,
+        None if state.awaits is None else to_json(state.awaits),
+        None if state.awaits is None else state.awaits.event_type,
+        None if state.awaits is None else 1,
         change.state.context.tenant_id,
         write.kind,
         None if write.definition is msgspec.UNSET else to_json(write.definition),
@@ -185,7 +189,8 @@ def step_record(row: Sequence[Any], whole: str | None = None, on_expire: str | N
     `on_expire` what the expiry of its open decision means."""
     (run_id, attempt, key, action_run_id, status, started_at, completed_at, *rest) = row
     (text, truncated, artifact_id, error, tries, interrupts, losses, next_attempt_at, wake_at, *rest) = rest
-    (decision_id, child_run_id, skip_reason, skipped_by, elements, elements_attempt, definition, progress) = rest
+    (decision_id, child_run_id, skip_reason, skipped_by, elements, elements_attempt, awaits, *rest) = rest
+    definition, progress = rest
     result = None if text is None else Result(from_json(whole or text), bool(truncated), artifact_id)
     state = StepState(
         key=key,
@@ -204,6 +209,7 @@ def step_record(row: Sequence[Any], whole: str | None = None, on_expire: str | N
         decision_id=decision_id,
         on_expire=None if on_expire is None else OnExpire(on_expire),
         child_run_id=child_run_id,
+        awaits=None if awaits is None else event_wait(awaits),
         skip_reason=None if skip_reason is None else SkipReason(skip_reason),
         skipped_by=skipped_by,
         fan=None if elements is None else Fan(from_json(elements), elements_attempt),

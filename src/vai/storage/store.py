@@ -19,6 +19,7 @@ from vai.storage.leases import Leases
 from vai.storage.retention import Retention
 from vai.storage.runs import Runs
 from vai.storage.standing import Operations
+from vai.storage.tenant_events import TenantEvents
 from vai.storage.triggers import Triggers
 from vai.storage.upkeep import Upkeep
 from vai.storage.writer import Writer
@@ -27,7 +28,18 @@ _logger = logging.getLogger(__name__)
 
 
 class SqlStore(
-    Runs, Artifacts, Decisions, Automations, Access, Connections, Triggers, Leases, Upkeep, Retention, Operations
+    Runs,
+    Artifacts,
+    Decisions,
+    TenantEvents,
+    Automations,
+    Access,
+    Connections,
+    Triggers,
+    Leases,
+    Upkeep,
+    Retention,
+    Operations,
 ):
     """The `Store` of the ports."""
 

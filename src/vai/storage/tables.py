@@ -235,6 +235,9 @@ steps = Table(
     Column("skipped_by", Text),
     Column("elements", JSON_TEXT),  # what a forEach step runs over
     Column("elements_attempt", Integer),  # the attempt in which they were found
+    Column("awaits", JSON_TEXT),  # the event that the step waits for
+    Column("awaits_type", Text),  # its type
+    Column("looks_back", Integer),  # 1: what occurred before it began to wait is to be looked through
     Column("tenant_id", ID, nullable=False),
     Column("kind", Text, nullable=False),
     Column("definition", JSON_TEXT),

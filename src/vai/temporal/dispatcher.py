@@ -26,7 +26,7 @@ _log = logging.getLogger("vai.temporal")
 
 ORCHESTRATOR = "dag"
 _STARTS = frozenset({"run.created"})
-_WAKES = frozenset({"run.retried", "run.cancel_requested", "step.decided", "step.child_ended"})
+_WAKES = frozenset({"run.retried", "run.cancel_requested", "step.decided", "step.child_ended", "step.event_received"})
 _CONCERNS_OTHERS = frozenset({"run.completed", "run.failed", "run.cancelled", "run.cancel_requested"})
 _AT_ONCE = 32  # calls under way
 _BATCH = 100  # runs looked at in one sweep
@@ -69,6 +69,10 @@ class Dispatcher:
             return await self._client.service_client.check_health(timeout=timedelta(seconds=_CHECK_SECONDS))
         except (RPCError, RuntimeError):
             return False
+
+    def look(self) -> None:
+        """Look at once for what one run's change asks of others. Call on the event loop."""
+        self._to_look.set()
 
     async def start(self) -> None:
         """Begin to hand on. The server need not be there. Raises OSError for certificates that cannot be read."""

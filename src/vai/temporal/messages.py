@@ -113,7 +113,16 @@ PASSED_ON = Told("PassedOn", msgspec.Raw(b"null"))
 
 _REPORTS: dict[str, type[c.Report]] = {
     kind.__name__: kind
-    for kind in (c.Completed, c.Failed, c.Stopped, c.Interrupted, c.Waits, c.AwaitsChild, c.AwaitsDecision)
+    for kind in (
+        c.Completed,
+        c.Failed,
+        c.Stopped,
+        c.Interrupted,
+        c.Waits,
+        c.AwaitsChild,
+        c.AwaitsDecision,
+        c.AwaitsEvent,
+    )
 }
 
 

@@ -17,6 +17,7 @@ from vai.api import Doors, create_app
 from vai.automations import Automations, Triggers
 from vai.connections import BadMasterKey, Connections, MasterKeys, Sealing, Verdict
 from vai.engine import Engine, EngineSettings
+from vai.events import Events
 from vai.execution import ConnectedActions
 from vai.ports import Actions, Connection, Store, StoreUnavailable
 from vai.runs import Decisions, Definitions, Door, EventHub, Retention, Runs
@@ -125,25 +126,24 @@ def _prepare(settings: Settings) -> tuple[Store, Actions]:
 
 
 async def _assemble(settings: Settings, store: Store, actions: Actions) -> System:
-    definitions = Definitions(actions)
-    hub = EventHub(store)
-    store.on_commit.append(hub.publish)
+    definitions, hub = Definitions(actions), EventHub(store)
     door = Door(store, definitions, clock)
     runs = Runs(store, definitions, clock, hub, door)
     connections = Connections(store, Sealing(store, master_keys(settings), clock), _verify, clock)
     connected = ConnectedActions(actions, connections)
     traced = tracing(store, door, connected)
     at_work: Actions = connected if traced is None else traced.actions
-    access = Access(store, clock)
+    access, events = Access(store, clock), Events(store, clock)
     engine = Engine(store, door, at_work, clock, _engine_settings(settings))
+    temporal = on_temporal(settings, store, door, at_work, clock)
     if settings.engine:
         runs.place = engine.place
-    temporal = on_temporal(settings, store, door, at_work, clock)
+        events.on_event.append(engine.look)
     if temporal is not None:
         runs.name_job = temporal.dispatcher.name_job
-
+        events.on_event.append(temporal.dispatcher.look)
     watch = Watch(settings, store, hub, engine, temporal)
-    store.on_commit.append(watch.metrics.on_commit)
+    store.on_commit += [hub.publish, watch.metrics.on_commit]
     store.on_transaction.append(watch.metrics.on_transaction)
     doors = Doors(
         runs=runs,
@@ -153,6 +153,7 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
         access=access,
         connections=connections,
         retention=Retention(store, clock),
+        events=events,
         actions=actions,
         health=watch.health,
         clock=clock,
@@ -160,8 +161,8 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     )
     tenant_id = await access.default_organization()
     await _admin_key(settings, access, tenant_id)
-    app = create_app(doors, heartbeat_seconds=settings.heartbeat_seconds)
     traces = None if traced is None else traced.traces
+    app = create_app(doors, heartbeat_seconds=settings.heartbeat_seconds)
     schedules = Schedules(store, runs, clock, settings.poll_seconds)
     return System(settings, store, doors, engine, temporal, schedules, traces, tenant_id, app)
 

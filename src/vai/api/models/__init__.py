@@ -47,6 +47,13 @@ from vai.api.models.connections import (
     Verification,
 )
 from vai.api.models.decisions import Decision, DecisionList, DecisionQuery, DecisionRequest
+from vai.api.models.events import (
+    EventCounts,
+    PostEventRequest,
+    TenantEvent,
+    TenantEventList,
+    TenantEventQuery,
+)
 from vai.api.models.runs import (
     Explanation,
     PlannedStep,
@@ -78,6 +85,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     UpdateConnectionRequest,
     DecisionRequest,
     CronPreviewRequest,
+    PostEventRequest,
 )
 """The request bodies; the framework does not read them itself, so it does not know them."""
 
@@ -101,6 +109,7 @@ __all__ = [
     "DecisionList",
     "DecisionQuery",
     "DecisionRequest",
+    "EventCounts",
     "Explanation",
     "Health",
     "Kind",
@@ -112,6 +121,7 @@ __all__ = [
     "OpenedSession",
     "Organization",
     "PlannedStep",
+    "PostEventRequest",
     "ProblemBody",
     "PruneRequest",
     "Pruned",
@@ -126,6 +136,9 @@ __all__ = [
     "Session",
     "StartRunRequest",
     "Step",
+    "TenantEvent",
+    "TenantEventList",
+    "TenantEventQuery",
     "Trigger",
     "TriggerList",
     "UpdateAutomationRequest",

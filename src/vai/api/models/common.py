@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 OrchestratorType = Literal["local", "dag"]
@@ -15,6 +15,16 @@ NO_NUL = r"^[^\x00]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_NUL)]
 Text = Annotated[str, StringConstraints(max_length=100_000, pattern=NO_NUL)]
 VersionNumber = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+
+
+def _is_written_out(value: object) -> object:
+    """A point in time as text: pydantic would take numbers, too, which do not say what they count."""
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("has to be a point in time with its zone, such as 2026-01-31T09:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_is_written_out)]
 
 
 class Answer(BaseModel):

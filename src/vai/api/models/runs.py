@@ -84,6 +84,7 @@ class Step(Answer):
     interrupt_count: int
     next_attempt_at: AwareDatetime | None
     wait_until: AwareDatetime | None
+    awaited_event_type: str | None = Field(description="Of a step that waits for an event.")
     skip_reason: str | None
     child_run_id: str | None
     parent_key: str | None = Field(description="Of an element of forEach: the step that runs over it.")

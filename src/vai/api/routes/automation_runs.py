@@ -10,13 +10,13 @@ from vai.api.document import body, problems
 from vai.api.doors import doors_of
 from vai.api.problems import Invalid
 from vai.api.reading import read
+from vai.api.routes import idempotency
 from vai.api.routes.parameters import AutomationId, Limit, Offset, Statuses, bounded
 from vai.ports import Fault
 from vai.runs import StartRun, is_reserved
 
 router = APIRouter(prefix="/automations/{automation_id}/runs", tags=["Automation runs"])
 
-_MAX_KEY = 255
 # Read and declared by hand: the framework takes long over a header.
 _TRACEPARENT: dict[str, Any] = {
     "name": "traceparent",
@@ -25,13 +25,7 @@ _TRACEPARENT: dict[str, Any] = {
     "description": "The caller's place in its trace (W3C Trace Context): the run's spans go below it.",
     "schema": {"type": "string"},
 }
-_IDEMPOTENCY_KEY: dict[str, Any] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Asked again with the same key, the run that was started first is answered.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": _MAX_KEY, "pattern": r"^[\x20-\x7e]*$"},
-}
+_IDEMPOTENCY_KEY = idempotency.header("Asked again with the same key, the run that was started first is answered.")
 
 
 @router.post(
@@ -63,10 +57,7 @@ async def start_run(request: Request, who: Caller, automation_id: AutomationId) 
 
 
 def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is not None and not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
-        message = f"An Idempotency-Key has 1 to {_MAX_KEY} printable ASCII characters."
-        raise Invalid([Fault(("header", "Idempotency-Key"), message)])
+    key = idempotency.key_of(request)
     if key is not None and is_reserved(key):
         raise Invalid([Fault(("header", "Idempotency-Key"), "Keys that begin like this are kept for triggers.")])
     return key
