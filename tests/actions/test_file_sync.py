@@ -19,8 +19,9 @@ from moto.server import ThreadedMotoServer
 
 from tests.actions.context import Context
 from tests.actions.receiver import Answer, receiving
+from tests.actions.sftp_server import PASSWORD, USER, sftp
 from tests.small_disk import may_mount, small_disk
-from vai.actions.file_sync_child import explained
+from vai.actions.file_sync_child import explained, is_newer
 from vai.actions.file_sync_places import is_safe
 from vai.ports import ActionFailed, Actions, ActionStopped, Connection
 
@@ -216,6 +217,13 @@ def children() -> set[int]:
 
 
 @pytest.mark.parametrize(
+    "time, other, newer", [(5.7, 5.0, False), (6.0, 5.0, True), (5.7, 5.6, True), (5.6, 5.6, False), (4.0, 5.5, False)]
+)
+def test_a_place_may_know_seconds_alone(time: float, other: float, newer: bool) -> None:
+    assert is_newer(time, other) is newer
+
+
+@pytest.mark.parametrize(
     "number, error_type, retryable",
     [(errno.ENOSPC, "disk_full", True), (errno.EDQUOT, "disk_full", True), (errno.EACCES, "permission_denied", False)],
 )
@@ -284,6 +292,26 @@ def s3() -> Iterator[tuple[str, str]]:
 def put(address: str, bucket: str, key: str) -> None:
     filesystem = s3fs.S3FileSystem(key="testing", secret="testing", endpoint_url=address, skip_instance_cache=True)
     filesystem.call_s3("put_object", Bucket=bucket, Key=key, Body=b"x")
+
+
+async def test_to_a_server_by_sftp_and_back(kinds: Actions, here: Path, there: Path, tmp_path: Path) -> None:
+    make(tmp_path / "remote", {})
+    with sftp(tmp_path / "remote") as (port, key):
+        context = connected("sftp", {"port": port, "hostKey": key}, {"username": USER, "password": PASSWORD})
+        to, back = {"destinationConnectionRef": "place"}, {"sourceConnectionRef": "place"}
+        assert (await sync(kinds, context, here, "sftp://127.0.0.1/in", **to))["copied"] == 3
+        assert content(tmp_path / "remote" / "in") == content(here)
+        (here / "a.csv").write_text("changed")
+        again = await sync(kinds, context, here, "sftp://127.0.0.1/in", mode="mirror", exclude=["**/*.txt"], **to)
+        assert (again["copied"], again["unchanged"], again["deleted"]) == (1, 1, 0)
+        await sync(kinds, context, "sftp://127.0.0.1/in", there, **back)
+        assert content(there) == content(here)
+        (here / "a.csv").unlink()
+        assert (await sync(kinds, context, here, "sftp://127.0.0.1/in", mode="mirror", **to))["deleted"] == 1
+        assert content(tmp_path / "remote" / "in") == content(here)
+        other = connected("sftp", {"port": port, "hostKey": "ssh-rsa AAAA"}, {"username": USER, "password": PASSWORD})
+        assert (await refused(kinds, other, here, "sftp://127.0.0.1/in", **to)).type == "unknown_host"
+    assert PASSWORD not in context.everything
 
 
 async def test_an_http_server_is_signed_in_to(kinds: Actions, here: Path, there: Path) -> None:

@@ -14,7 +14,8 @@ from vai.ports import ActionContext
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 READ_ONLY = frozenset({"http", "https"})
-PLACES = frozenset({"file", "sftp", "ssh"}) | OBJECT_STORES | READ_ONLY
+SFTP = frozenset({"sftp", "ssh"})
+PLACES = frozenset({"file"}) | SFTP | OBJECT_STORES | READ_ONLY
 
 
 def scheme_of(address: str) -> str:

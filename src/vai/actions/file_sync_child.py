@@ -100,7 +100,7 @@ class _Sync:
             return self._digest(self._source, file) != self._digest(self._destination, other)
         if self._request["compare"] == "size":
             return False
-        return file.modified is not None and other.modified is not None and file.modified > other.modified
+        return file.modified is not None and other.modified is not None and is_newer(file.modified, other.modified)
 
     def _digest(self, place: Place, file: File) -> bytes:
         digest = hashlib.sha256()
@@ -120,7 +120,8 @@ class _Sync:
 
     def _copy(self, files: dict[str, File]) -> None:
         self._total = len(files)
-        with ThreadPoolExecutor(self._request["parallel"]) as pool:
+        is_single = self._source.one_at_a_time or self._destination.one_at_a_time
+        with ThreadPoolExecutor(1 if is_single else self._request["parallel"]) as pool:
             futures = [pool.submit(self._transfer, path, file) for path, file in files.items()]
             done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
             if waiting:  # one failed: nothing more is begun, and what is under way ends
@@ -182,6 +183,11 @@ class _Sync:
             "changes": changes[:shown],
             "changesTruncated": len(changes) > shown,
         }
+
+
+def is_newer(time: float, other: float) -> bool:
+    """Whether a time of change is later than another, which its place may have cut to whole seconds."""
+    return (int(time) if other.is_integer() else time) > other
 
 
 def explained(error: Exception, details: dict[str, Any]) -> ActionFailed:

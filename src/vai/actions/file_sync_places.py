@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import importlib
 import os
 import posixpath
 import re
@@ -14,7 +15,7 @@ import fsspec
 import msgspec
 from fsspec.utils import glob_translate
 
-from vai.actions.file_sync import OBJECT_STORES, READ_ONLY, scheme_of
+from vai.actions.file_sync import OBJECT_STORES, READ_ONLY, SFTP, scheme_of
 from vai.actions.http_sign_in import full_url, sign_in
 from vai.ports import ActionFailed, Connection
 
@@ -48,6 +49,7 @@ class Place:
             raise ActionFailed("invalid_definition", f"{shown}: {error}") from None
         self.is_local, self._is_http = scheme == "file", scheme in READ_ONLY
         self._is_object_store = scheme in OBJECT_STORES
+        self.one_at_a_time = scheme in SFTP  # paramiko's client may hang when several threads share it
         self._is_folder, self._token = address.endswith("/"), token
         self.root = os.path.realpath(root) if self.is_local else root.rstrip("/")
         self.skipped = 0
@@ -205,7 +207,12 @@ def _options(address: str, connection: Connection | None) -> dict[str, Any]:
         headers = sign_in(connection) if connection.credentials else {}
         client = {"headers": headers, "raise_for_status": _stay}
         return {"client_kwargs": client, "allow_redirects": False}
-    return {**connection.config, **connection.credentials}
+    options = {**connection.config, **connection.credentials}
+    if scheme_of(address) in SFTP and "hostKey" in options:
+        options["host_key_policy"] = importlib.import_module("vai.actions.file_sync_sftp").Pinned(
+            options.pop("hostKey")
+        )
+    return options
 
 
 async def _stay(response: Any) -> None:
