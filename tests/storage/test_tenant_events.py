@@ -181,3 +181,18 @@ async def test_many_are_settled_together(store: SqlStore, tenant: Tenant, many: 
     ids = [(await store.add_event(told(tenant), None)).id for _ in range(many)]
     await store.settle_events(ids)
     assert await store.pending_events(1000) == []
+
+
+async def test_old_events_are_removed_in_pieces_but_for_those_that_are_pending(store: SqlStore, tenant: Tenant) -> None:
+    await store.settle_events([event.id for event in await store.pending_events(1000)])
+    old, new, also = (str(uuid.UUID(f"{at:012x}70008000{i:012x}")) for i, at in enumerate([NOW - 9, NOW, NOW - 9]))
+    theirs = await store.add_event(told(await add_tenant(store), id=also), None)
+    for event_id in (old, new):
+        await store.add_event(told(tenant, "order.old", id=event_id), None)
+    assert await store.remove_events(tenant.id, NOW) == 0, "nobody was told of it yet"
+    await store.settle_events([old, new])
+    assert await store.remove_events(tenant.id, NOW) == 1
+    assert await store.remove_events(tenant.id, NOW) == 0
+    (left,) = (await store.tenant_events(EventFilter(tenant.id, event_type="order.old"))).items
+    assert left.id == new
+    assert await store.tenant_event(theirs.tenant_id, theirs.id) == theirs

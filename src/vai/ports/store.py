@@ -126,6 +126,10 @@ class EventStore(Protocol):
         """Events of a type that occurred since then, with an id above `after_id`; oldest first."""
         ...
 
+    async def remove_events(self, tenant_id: str, before: Instant) -> int:
+        """Remove some of the tenant's events that were stored before then and that all have been told of: how many."""
+        ...
+
     async def looked_back(self, step: AwaitingStep) -> None:
         """What occurred before the step began to wait has been looked through."""
         ...

@@ -29,8 +29,8 @@ class Deliveries:
             for step in steps:
                 await self._look_back(step)
         while events := await self._store.pending_events(_MANY):
-            for event in events:
-                await self._deliver(event)
+            for of_type in _by_type(events):
+                await self._deliver(of_type)
             # Only now: whoever dies on the way leaves them to the next look.
             await self._store.settle_events([event.id for event in events])
 
@@ -48,11 +48,12 @@ class Deliveries:
             after = found[-1].id
         await self._store.looked_back(step)
 
-    async def _deliver(self, event: TenantEvent) -> None:
-        last: AwaitingStep | None = None
+    async def _deliver(self, events: Sequence[TenantEvent]) -> None:
+        """Bring events of one organization and type, in their order, to each step that waits for one of them."""
+        first, last = events[0], None
         while True:
-            steps = await self._store.awaiting_steps(event.tenant_id, event.event_type, last, _MANY)
-            for step in await asyncio.to_thread(_met, event, steps) if steps else ():
+            steps = await self._store.awaiting_steps(first.tenant_id, first.event_type, last, _MANY)
+            for step, event in await asyncio.to_thread(_met, events, steps) if steps else ():
                 await self._bring(event, step)
             if len(steps) < _MANY:
                 return
@@ -65,9 +66,23 @@ class Deliveries:
             await self._door.apply(step.run_id, ReceiveEvent(step.key, step.attempt, step.wait.since, event.id, result))
 
 
-def _met(event: TenantEvent, steps: Sequence[AwaitingStep]) -> list[AwaitingStep]:
-    value = seen_by_expressions(event)
-    return [step for step in steps if event.occurred_at >= step.wait.since and is_met(step.wait, value)]
+def _by_type(events: Sequence[TenantEvent]) -> Sequence[Sequence[TenantEvent]]:
+    found: dict[tuple[str, str], list[TenantEvent]] = {}
+    for event in events:
+        found.setdefault((event.tenant_id, event.event_type), []).append(event)
+    return list(found.values())
+
+
+def _met(events: Sequence[TenantEvent], steps: Sequence[AwaitingStep]) -> Sequence[tuple[AwaitingStep, TenantEvent]]:
+    """The steps that wait for one of these events, each with the first that will do."""
+    seen = [(event, seen_by_expressions(event)) for event in events]
+    found = []
+    for step in steps:
+        will_do = (event for event, value in seen if event.occurred_at >= step.wait.since and is_met(step.wait, value))
+        event = next(will_do, None)
+        if event is not None:
+            found.append((step, event))
+    return found
 
 
 def seen_by_expressions(event: TenantEvent) -> dict[str, Any]:

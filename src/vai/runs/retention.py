@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -35,19 +36,17 @@ class Retention:
         self._clock = clock
 
     async def look(self, days: float) -> None:
-        """Remove what ended more than `days` ago, in every organization (0: nothing), and what earlier removals left.
-        Raises StoreUnavailable."""
+        """Remove the runs that ended more than `days` ago, and the events of the organizations from before then (0:
+        nothing), and what earlier removals left. Raises StoreUnavailable."""
         if days:
             before = self._clock() - int(days * _DAY_MS)
             for tenant_id in await self._store.organization_ids():
                 await self._remove(Removal(tenant_id, before))
+                await _in_pieces(partial(self._store.remove_events, tenant_id, before))
         await self._tidy()
 
     async def _remove(self, which: Removal) -> None:
-        total = 0
-        while removed := await self._store.remove_runs(which, _MOST_A_REQUEST):
-            total += removed
-            await asyncio.sleep(_PAUSE_SECONDS)
+        total = await _in_pieces(partial(self._store.remove_runs, which, _MOST_A_REQUEST))
         if total:
             _log.info("removed %d runs of organization %s, which had been over for long", total, which.tenant_id)
 
@@ -75,3 +74,12 @@ class Retention:
             done = 0
             while done != most and await piece():
                 done += 1
+
+
+async def _in_pieces(remove: Callable[[], Awaitable[int]]) -> int:
+    """Remove until there is nothing left to remove: how much it was."""
+    total = 0
+    while removed := await remove():
+        total += removed
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return total

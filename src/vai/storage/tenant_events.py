@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ColumnElement, Select
 
@@ -24,6 +24,7 @@ _COLUMNS = [_event[name] for name in _FIELDS]
 _FILTERS = ("event_type", "resource_type", "resource_id", "correlation_id")
 _ONE: ColumnElement[int] = literal_column("1")
 _FEW = 100  # ids in one statement
+_MOST_REMOVED = 1_000  # in one transaction
 
 
 def _record(row: Sequence[Any]) -> TenantEvent:
@@ -50,6 +51,9 @@ class _Statements:
         self.pending = db.compile(pending.order_by(_event.id).limit(param("limit")))
         of_few = _event.id.in_([param(f"id_{i}") for i in range(_FEW)])
         self.settle = db.compile(update(tenant_events).where(of_few).values(is_pending=literal_column("0")))
+        is_old = and_(mine, _event.id < param("before"), _event.is_pending == literal_column("0"))
+        oldest = select(_event.id).where(is_old).order_by(_event.id).limit(literal_column(f"{_MOST_REMOVED}"))
+        self.remove = db.compile(delete(tenant_events).where(_event.id.in_(oldest)))
         since = and_(mine, _event.event_type == param("event_type"), _event.occurred_at >= param("since"))
         after = found.where(since, _event.id > param("after")).order_by(_event.id)
         self.since = db.compile(after.limit(param("limit")))
@@ -190,6 +194,17 @@ class TenantEvents(TenantLog):
         """See `EventStore.looked_back`."""
         params = {"run_id": step.run_id, "attempt": step.attempt, "key": step.key}
         await self._call(lambda c: self._event_sql.looked_back.run(c, params))
+
+    async def remove_events(self, tenant_id: str, before: Instant) -> int:
+        """See `EventStore.remove_events`."""
+        params = {"tenant_id": tenant_id, "before": _first_id(before)}
+        removed: int = await self._call(lambda c: self._event_sql.remove.run(c, params).rowcount)
+        return removed
+
+
+def _first_id(at: Instant) -> str:
+    """No UUIDv7 of that time or later is below this."""
+    return f"{at >> 16:08x}-{at & 0xFFFF:04x}"
 
 
 def _filtered(found: Select[Any], shape: tuple[str, ...]) -> Select[Any]:
