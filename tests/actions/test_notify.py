@@ -12,7 +12,7 @@ from aiosmtpd.smtp import SMTP
 
 from tests.actions.context import Context
 from tests.actions.receiver import Answer, Receiver, receiving
-from vai.ports import ActionFailed, Actions, ActionStopped
+from vai.ports import ActionFailed, Actions, ActionStopped, Connection
 
 pytestmark = pytest.mark.process
 
@@ -163,3 +163,21 @@ def test_what_is_wrong_is_told_when_it_is_stored(kinds: Actions, definition: Any
     found = action.check(definition)
     assert [fault.loc for fault in found] == [loc for loc, _ in faults]
     assert all(text in fault.msg for fault, (_, text) in zip(found, faults, strict=True))
+
+
+async def test_a_connection_may_hold_the_address(kinds: Actions, receiver: Receiver) -> None:
+    secret = "t0ken-of-the-chat"
+    place = Connection("id", "chat", "apprise", {}, {"url": f"json://127.0.0.1:{receiver.port}/{secret}"})
+    context = Context(connections=[("chat", place)])
+    targets = [{"connectionRef": "chat"}, {"connectionRef": "chat", "name": "the chat", "tags": ["night"]}]
+    result = await notify(kinds, context, body="done", urls=targets)
+    assert [target["target"] for target in result["targets"]] == ["chat", "the chat"]
+    assert [request.path for request in receiver.requests] == [f"/{secret}"] * 2
+    assert secret not in str(result) + str(context.told)
+
+
+@pytest.mark.parametrize("credentials", [{}, {"url": "nowhere"}, {"token": "x"}])
+async def test_a_connection_without_an_address(kinds: Actions, credentials: dict[str, Any]) -> None:
+    context = Context(connections=[("chat", Connection("id", "chat", "apprise", {}, credentials))])
+    error = await refused(kinds, context, body="done", urls=[{"connectionRef": "chat"}])
+    assert (error.type, "chat" in error.message) == ("invalid_connection", True)

@@ -93,3 +93,14 @@ async def test_what_stands_for_a_secret_is_refused_where_there_was_none(us: Orga
     answer = await us.post("/automations", json={"name": "no hook", "config": config})
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "config", "secret"]
+
+
+async def test_validate_notes_connections_that_are_not_there(us: Organization) -> None:
+    made = await created(us, "noted")
+    refs = ["noted", made["id"], {"slug": "noted"}, "{{ input.ref }}", "missing", {"provider": "nobody"}]
+    steps = [step(f"s{i}", "http_request", url="https://crm.example", connectionRef=ref) for i, ref in enumerate(refs)]
+    answer = (await us.post("/automations/validate", json={"config": {"steps": steps}})).json()
+    assert answer["valid"] is True
+    noted = [(note["loc"][3], note["type"]) for note in answer["notes"]]
+    assert noted == [(4, "unknown_connection"), (5, "unknown_connection")]
+    assert "nobody" in answer["notes"][1]["msg"]

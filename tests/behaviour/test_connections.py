@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.behaviour.shapes import step
 from tests.engine.conftest import World
 from vai.access import Principal
+from vai.automations import NewAutomation
 from vai.connections import NewConnection
 from vai.domain.status import RetryMode, RunStatus
 
@@ -85,3 +86,14 @@ async def test_another_organizations_is_missing(world: World) -> None:
     (record,) = await world.store.steps(world.who.tenant_id, run_id)
     assert record.state.error is not None
     assert record.state.error.type == "connection_missing"
+
+
+async def test_what_a_called_automation_is_given_may_name_a_connection(world: World) -> None:
+    await connect(world)
+    steps = [step("a", "leak_there", definition={"connection_ref": "{{ input.connectionRef }}"})]
+    called = await world.automations.create(world.who, NewAutomation("uses it", {"steps": steps}))
+    await world.automations.publish(world.who, called.record.id, 1)
+    definition = {"automation": "uses it", "input": {"connectionRef": "crm"}}
+    run_id = await world.start([step("call", "call_automation", definition=definition)])
+    assert (await world.end(run_id)).status is RunStatus.COMPLETED
+    assert (await world.step(run_id, "call")).child_run_id is not None

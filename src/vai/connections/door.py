@@ -11,6 +11,7 @@ from uuid_utils import uuid7
 from vai.access import Principal
 from vai.connections.keys import BadMasterKey, KeyLost
 from vai.connections.sealing import Sealing
+from vai.definition import fixed_refs, unknown_ref
 from vai.ports import (
     REF_FIELDS,
     ActionFailed,
@@ -19,6 +20,7 @@ from vai.ports import (
     Connection,
     ConnectionRecord,
     ConnectionStore,
+    Fault,
     Page,
     Ref,
 )
@@ -179,6 +181,18 @@ class Connections:
         shown = ref if isinstance(ref, str) else ", ".join(f"{field} {value}" for field, value in ref.items())
         sentence = f"There is no connection {shown!r}. Create it (vai connections create), then retry the run."
         raise ActionFailed("connection_missing", sentence, details={"connectionRef": ref})
+
+    async def unknown(self, who: Principal, config: Any) -> Sequence[Fault]:
+        """A note on each connection that a config names and that is not there."""
+        known: dict[str, bool] = {}
+        notes = []
+        for loc, ref in fixed_refs(config):
+            ways = [(field, ref) for field in REF_FIELDS] if isinstance(ref, str) else list(ref.items())
+            if str(ref) not in known:
+                known[str(ref)] = any([await self._found(who.tenant_id, field, value) for field, value in ways])
+            if not known[str(ref)]:
+                notes.append(unknown_ref(loc, ref))
+        return notes
 
     async def _found(self, tenant_id: str, field: str, value: str) -> Sequence[ConnectionRecord]:
         if field == "id":

@@ -8,6 +8,7 @@ from vai.definition.matching import is_met
 from vai.definition.model import TRIGGERS, definition_schema
 from vai.definition.parse import Definition, check_input, given_input, parse, resolve
 from vai.definition.questions import field_faults, schema_faults
+from vai.definition.refs import fixed_refs, unknown_ref
 from vai.definition.schedule import BadLine, BadZone, Schedule
 from vai.definition.scope import time_text
 from vai.definition.template import Template
@@ -27,6 +28,7 @@ __all__ = [
     "check_input",
     "definition_schema",
     "field_faults",
+    "fixed_refs",
     "given_input",
     "is_large",
     "is_met",
@@ -36,4 +38,5 @@ __all__ = [
     "schedule_of",
     "schema_faults",
     "time_text",
+    "unknown_ref",
 ]

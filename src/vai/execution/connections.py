@@ -4,7 +4,7 @@ it says. Whoever drives the run, it happens where the action is called, so no cr
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,41 +12,23 @@ import msgspec
 from vai.execution.redaction import Redaction
 from vai.execution.storable import error_of
 from vai.ports import (
-    REF_FIELDS,
     Action,
     ActionContext,
     ActionFailed,
     Actions,
     ActionStopped,
+    Ask,
+    Await,
     Branch,
+    Call,
     Connection,
     Fault,
     Ref,
     Resolver,
     Sleep,
     find_connection,
+    refs_in,
 )
-
-_NAMES = ("connectionref", "connection_ref")  # as fields end: `connectionRef`, `sourceConnectionRef`
-
-
-def refs_in(definition: Any) -> Iterator[Ref]:
-    """Every connection that a definition names, wherever it stands."""
-    if isinstance(definition, Mapping):
-        for name, member in definition.items():
-            if isinstance(name, str) and name.lower().endswith(_NAMES) and _is_ref(member):
-                yield member
-            else:
-                yield from refs_in(member)
-    elif isinstance(definition, list | tuple):
-        for member in definition:
-            yield from refs_in(member)
-
-
-def _is_ref(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return len(value) == 1 and all(k in REF_FIELDS and isinstance(v, str) for k, v in value.items())
-    return isinstance(value, str) and bool(value)
 
 
 class ConnectedActions:
@@ -84,7 +66,7 @@ class Connected:
 
     async def run(self, definition: Any, context: ActionContext) -> Any:
         """Do it. Raises ActionFailed `connection_missing`, and as the kind does."""
-        found = [(ref, await self._resolver.resolve(context.tenant_id, ref)) for ref in refs_in(definition)]
+        found = [(ref, await self._resolver.resolve(context.tenant_id, ref)) for _, ref in refs_in(definition)]
         if not found:
             return await self._action.run(definition, context)
         redaction = Redaction(connection.credentials for _, connection in found)
@@ -146,6 +128,8 @@ def _blotted(failure: ActionFailed, redaction: Redaction) -> ActionFailed:
 
 
 def _clean(answer: Any, redaction: Redaction) -> Any:
+    if isinstance(answer, Ask | Await | Call):
+        return answer  # made of the definition, which holds no credential
     if isinstance(answer, Sleep | Branch):
         return msgspec.structs.replace(answer, result=_clean(answer.result, redaction))
     try:

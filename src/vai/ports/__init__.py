@@ -63,6 +63,7 @@ from vai.ports.records import (
     VersionRecord,
     VersionsSummary,
 )
+from vai.ports.refs import refs_in
 from vai.ports.retention import FINAL, Removal
 from vai.ports.store import (
     ORCHESTRATORS,
@@ -151,4 +152,5 @@ __all__ = [
     "VersionRecord",
     "VersionsSummary",
     "find_connection",
+    "refs_in",
 ]

@@ -87,7 +87,8 @@ async def validate_automation(request: Request, who: Caller) -> Response:
     except InvalidDefinition as invalid:
         faults = items_of(below(("body", "config"), invalid.faults))
         return present.answer({"valid": False, "steps": [], "faults": faults, "notes": []})
-    notes = items_of(below(("body", "config"), definition.notes))
+    unknown = await doors_of(request).connections.unknown(who, definition.normalised)
+    notes = items_of(below(("body", "config"), (*definition.notes, *unknown)))
     return present.answer({"valid": True, "steps": definition.normalised["steps"], "faults": [], "notes": notes})
 
 
