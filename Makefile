@@ -32,7 +32,7 @@ bench: $(READY) ## measure speed on this machine
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(READY) ## write the generated pages of the docs anew
-	@$(BIN)/python docs/generate.py $(ARGS)
+	@$(BIN)/python -m docs.generate $(ARGS)
 
 $(READY): pyproject.toml requirements.lock scripts/bootstrap
 	@PYTHON=$(PYTHON) scripts/bootstrap

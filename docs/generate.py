@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from docs.pictures import PICTURES, draw
 from vai.domain import commands as c
 from vai.domain import events as e
 from vai.domain.decide import transition
@@ -266,10 +267,13 @@ PAGES: dict[str, Callable[[], str]] = {"state-machine.md": state_machine}
 
 
 def main() -> None:
-    """Write every page anew."""
+    """Write every page and picture anew."""
     for name, page in PAGES.items():
         (DOCS / name).write_text(GENERATED + page())
         sys.stdout.write(f"wrote docs/{name}\n")
+    for name, picture in PICTURES.items():
+        (DOCS / "images" / f"{name}.svg").write_text(draw(picture))
+        sys.stdout.write(f"wrote docs/images/{name}.svg\n")
 
 
 if __name__ == "__main__":

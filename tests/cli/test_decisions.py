@@ -43,6 +43,7 @@ def asked(vai: Vai, name: str, more: str = "assignees: []") -> dict[str, Any]:
 def test_a_decision_is_listed_shown_and_taken_once(vai: Vai, name: str) -> None:
     decision = asked(vai, name)
     short = decision["id"][-8:]
+    assert vai.json("decisions", "show", "last")["id"] == decision["id"]
     listed = vai("decisions", "list", "--status", "pending", "--mine", "--limit", "1000")
     assert short in listed.stdout
     shown = vai("decisions", "show", short, columns=400)
@@ -82,6 +83,7 @@ def test_those_who_are_not_named_are_refused(vai: Vai, name: str) -> None:
 
 def test_an_open_decision_outlives_a_killed_server(own_server: Server, tmp_path: Path, name: str) -> None:
     vai = Vai(own_server.data_dir, tmp_path, api_of(own_server.data_dir))
+    assert vai("decisions", "show", "last").returncode == 1
     decision = asked(vai, name)
     own_server.kill()
     assert vai("decisions", "list").returncode == 3

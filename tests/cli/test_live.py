@@ -130,7 +130,7 @@ def test_a_retry_begins_its_steps_again_and_keeps_the_others() -> None:
         ("step.retry_scheduled", {"error": {"message": "503"}, "nextAttemptAt": "2027-01-15T08:00:20.000Z"}, "retrying",
          "503 (in 20 s)"),
         ("step.waiting", {"until": int(NOW * 1000) + 7_200_000}, "running", "wakes in 2 h 0 min"),
-        ("step.awaiting_approval", {"decisionId": "d"}, "awaiting_approval", "someone has to decide"),
+        ("step.awaiting_approval", {"decisionId": "d" * 36}, "awaiting_approval", "decision dddddddd is open"),
         ("step.interrupted", {}, "retrying", "engine lost"),
         ("step.child_started", {"childRunId": "a" * 36}, "running", "run aaaaaaaa"),
     ],

@@ -8,7 +8,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     page
-    for pattern in ("*.md", "docs/*.md", "docs/decisions/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/decisions/*.md", "docs/examples/*.md")
     for page in ROOT.glob(pattern)
     if page.name != "template.md"
 )

@@ -310,7 +310,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_listed() -> None:
-    for folder in ("docs", "docs/decisions"):
+    for folder in ("docs", "docs/decisions", "docs/examples"):
         listed = {link.partition("#")[0] for link in links(text_of(f"{folder}/README.md"))}
         pages = {page.name for page in (ROOT / folder).glob("*.md")} - {"README.md"}
         assert pages <= listed

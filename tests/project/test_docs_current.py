@@ -5,6 +5,7 @@ import re
 import pytest
 
 from docs.generate import DOCS, GENERATED, PAGES, edges
+from docs.pictures import PICTURES, draw
 from vai.domain.events import EVENT_TYPES
 from vai.domain.evolve import HANDLERS
 from vai.domain.status import RunStatus, StepStatus
@@ -14,6 +15,12 @@ from vai.domain.status import RunStatus, StepStatus
 def test_a_generated_page_is_current(name: str) -> None:
     page = GENERATED + PAGES[name]()
     assert (DOCS / name).read_text() == page, "write the pages anew: make docs"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_picture_of_an_example_is_current(name: str) -> None:
+    drawn = (DOCS / "images" / f"{name}.svg").read_text()
+    assert drawn == draw(PICTURES[name]), "draw the pictures anew: make docs"
 
 
 def test_the_drawing_shows_every_status_and_every_event_that_moves_something() -> None:

@@ -226,7 +226,7 @@ def _waiting(step: StepLine, at: float, data: Event) -> None:
 
 
 def _awaiting(step: StepLine, at: float, data: Event) -> None:
-    step.status, step.note = "awaiting_approval", "someone has to decide"
+    step.status, step.note = "awaiting_approval", f"decision {str(data['decisionId'])[-8:]} is open"
 
 
 def _decided(step: StepLine, at: float, data: Event) -> None:

@@ -11,7 +11,7 @@ from vai.cli.output import short_id
 _DECISIONS = 1_000  # newest decisions that a short id is looked for among
 
 RUN_HELP = "A run: its id, the beginning or end of its id, or 'last' for the newest."
-DECISION_HELP = "A decision: its id, or the beginning or end of its id."
+DECISION_HELP = "A decision: its id, the beginning or end of its id, or 'last' for the newest."
 AUTOMATION_HELP = "An automation: its name or its id."
 
 
@@ -31,6 +31,11 @@ def find_decision(api: Api, reference: str) -> str:
     """The id of the decision that is meant. Refuses none and several."""
     if is_uuid(reference):
         return reference.lower()
+    if reference == "last":
+        newest = api.decisions(limit=1)["items"]
+        if not newest:
+            raise Failure("Nobody has been asked anything yet.", FAILED)
+        return str(newest[0]["id"])
     items = api.decisions(limit=_DECISIONS)["items"]
     return _one_of("decision", reference, (str(decision["id"]) for decision in items))
 

@@ -1,0 +1,27 @@
+"""The pages of the examples, done as they say; and the pictures show what then happened."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.pictures import PICTURES
+from tests.examples.pages import Reader
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """Somebody with an empty home."""
+    somebody = Reader(tmp_path)
+    yield somebody
+    somebody.stop()
+
+
+def test_a_nightly_sync_with_an_approval(reader: Reader) -> None:
+    reader.read("docs/examples/nightly.md")
+    assert reader.newest()["status"] == "completed"
+    assert reader.states() == dict(PICTURES["example-nightly"].attempts[-1])
+    told = reader.outputs["python3 inbox.py 9000"].read_text().splitlines()[1:]
+    assert told == ["The totals are out: 3 cities, released by admin."]
