@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 States = Mapping[str, str]
 """By the key of a step: its status, or `kept` where a retry reused what an earlier attempt had done.
 
-A step with forEach may say more behind its status: `failed: 498 ✓ 2 ✗`.
+A step with forEach may say more behind its status: `failed: 498 ✓, 2 ✗`.
 """
 
 
@@ -35,6 +35,14 @@ PICTURES = {
         "examples/nightly/nightly.yaml",
         "A schedule starts the run; the orders are loaded and added up, a person says yes, the totals are published",
         (dict.fromkeys(("extract", "totals", "release", "report", "publish", "tell"), "completed"),),
+    ),
+    "example-parcels": Picture(
+        "examples/parcels/parcels.yaml",
+        "In attempt 1 two of 500 elements fail; in attempt 2 only these two, and what needs them, run again",
+        (
+            {"list": "completed", "announce": "failed: 498 ✓, 2 ✗", "summary": "skipped"},
+            {"list": "kept", "announce": "completed: 498 kept, 2 ✓", "summary": "completed"},
+        ),
     ),
 }
 """The pictures by the names of their files in docs/images."""

@@ -124,6 +124,16 @@ def test_a_retry_takes_up_what_failed_and_shows_only_its_own_attempt(vai: Vai, n
     assert vai.json("runs", "steps", run_id, "--attempt", "1")["completedCount"] == 1
 
 
+def test_of_many_elements_those_are_shown_that_are_not_as_they_should_be(vai: Vai, name: str) -> None:
+    each = "kind: work, definition: {fail: \"{{ item == 7 ? 'no tail number' : '' }}\"}"
+    vai.complete(name, f"steps:\n  - {{key: each, forEach: {list(range(70))}, {each}}}\n")
+    shown, plan = vai("runs", "show", "last").stdout, vai("runs", "retry", "last", "--plan").stdout
+    assert set(re.findall(r"each\[\d+\]", shown)) == set(re.findall(r"each\[\d+\]", plan)) == {"each[7]"}
+    assert "… and 69 elements that completed" in shown
+    assert "… and 69 elements to reuse" in plan
+    assert len(re.findall(r"each\[\d+\] +completed", vai("runs", "steps", "last").stdout)) == 69
+
+
 def test_what_the_state_does_not_allow_is_refused(vai: Vai, name: str) -> None:
     run_id = vai.complete(name, FLIGHTS)
     assert vai("runs", "retry", run_id).returncode == 1

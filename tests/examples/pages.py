@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from vai.cli.follow import Follow
 _BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SERVER = re.compile(r"^(vai serve|python3 \w+\.py 9\d\d\d$)")
 _AT_REST = {"awaiting_approval", "completed", "failed", "cancelled"}
+
+_WORDS = {"completed": "✓", "kept": "kept", "failed": "✗"}
 
 
 class Reader:
@@ -54,11 +57,14 @@ class Reader:
         with contextlib.closing(self._api()) as api:
             return dict(api.runs(limit=1)["items"][0])
 
-    def states(self, attempt: int | None = None) -> dict[str, str]:
-        """The statuses of the steps of the newest run by their keys."""
-        run = self.newest()
+    def states(self, attempt: int) -> dict[str, str]:
+        """How the steps of the newest run stood at the end of an attempt, in the words of `docs.pictures`."""
         with contextlib.closing(self._api()) as api:
-            return {step["key"]: step["status"] for step in api.steps(run["id"], attempt)["steps"]}
+            steps = api.steps(self.newest()["id"], attempt)["steps"]
+        states = {step["key"]: _state(step, attempt) for step in steps}
+        elements = {key: Counter(states[one] for one in states if one.startswith(f"{key}[")) for key in states}
+        told = {key: ", ".join(f"{n} {_WORDS[state]}" for state, n in elements[key].most_common()) for key in states}
+        return {key: f"{states[key]}: {told[key]}" if told[key] else states[key] for key in states if "[" not in key}
 
     def stop(self) -> None:
         """End all servers that were started."""
@@ -123,3 +129,9 @@ class Reader:
                 for event in Follow(api, run["id"], say=print):
                     if event["type"].startswith("run.") and api.run(run["id"])["status"] in _AT_REST:
                         break
+
+
+def _state(step: dict[str, Any], attempt: int) -> str:
+    """What became of a step: `kept` when its result is of an earlier attempt."""
+    is_kept = step["status"] == "completed" and step["attempt"] < attempt
+    return "kept" if is_kept else str(step["status"])

@@ -22,6 +22,12 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 def test_a_nightly_sync_with_an_approval(reader: Reader) -> None:
     reader.read("docs/examples/nightly.md")
     assert reader.newest()["status"] == "completed"
-    assert reader.states() == dict(PICTURES["example-nightly"].attempts[-1])
+    assert [reader.states(1)] == list(PICTURES["example-nightly"].attempts)
     told = reader.outputs["python3 inbox.py 9000"].read_text().splitlines()[1:]
     assert told == ["The totals are out: 3 cities, released by admin."]
+
+
+def test_500_parcels_of_which_two_fail(reader: Reader) -> None:
+    reader.read("docs/examples/parcels.md")
+    assert reader.newest()["status"] == "completed"
+    assert [reader.states(1), reader.states(2)] == list(PICTURES["example-parcels"].attempts)

@@ -46,6 +46,6 @@ def links(text: str) -> Iterator[str]:
 
 
 def command_lines(text: str) -> list[str]:
-    """The calls of `vai` in a page's shell blocks, continued lines joined and comments cut."""
+    """The calls of `vai` in a page's shell blocks, continued lines joined; comments and what is piped to are cut."""
     lines = [line for block in blocks(text, "sh") for line in block.replace("\\\n", " ").splitlines()]
-    return [line.split("  #")[0].strip() for line in lines if line.startswith("vai ")]
+    return [re.split(r"  #| \|\|? ", line)[0].strip() for line in lines if line.startswith("vai ")]

@@ -12,7 +12,7 @@ from vai.cli.options import ApiUrl, Input, Json, group
 from vai.cli.reading import read_json
 from vai.cli.references import AUTOMATION_HELP, RUN_HELP, find_automation, find_run
 from vai.cli.runs_logs import print_logs
-from vai.cli.runs_view import explanation_rows, plan_rows, run_page, run_rows, steps_page
+from vai.cli.runs_view import explanation_rows, plan_page, run_page, run_rows, steps_page
 from vai.cli.watching import wait_final, watch_run
 
 app = group("Start runs, and follow them.")
@@ -224,4 +224,4 @@ def _show_plan(api: Api, run_id: str, body: Body, json: bool) -> None:
         output.emit(planned)
         return
     out = output.console()
-    out.print(plan_rows(planned["steps"], out))
+    out.print(plan_page(planned["steps"], out))

@@ -13,7 +13,7 @@ from vai.cli.client import Body
 from vai.cli.live import StepLine
 from vai.cli.output import Column, parse_time
 from vai.cli.rows import rows_of
-from vai.cli.steps_view import draw_steps
+from vai.cli.steps_view import MOST_WHEN_OVER, draw_short, draw_steps
 
 _RUNS = [
     Column("RUN"),
@@ -61,7 +61,7 @@ def run_page(run: Body, steps: Body, name: str, out: Console) -> RenderableType:
         ("took", output.duration(_seconds(run))),
         ("error", Text(output.clean(error.get("message", "")), style="red")),
     ]
-    return Group(output.facts(facts), Text(""), steps_page(steps, out))
+    return Group(output.facts(facts), Text(""), draw_short(_lines_of(steps), out, time.time()))
 
 
 def _status(run: Body, out: Console) -> Text:
@@ -77,7 +77,11 @@ def _seconds(run: Body) -> float | None:
 
 def steps_page(body: Body, out: Console) -> RenderableType:
     """A line a step, and the errors that do not fit into it."""
-    return draw_steps([step_line(step) for step in body["steps"]], out, time.time())
+    return draw_steps(_lines_of(body), out, time.time())
+
+
+def _lines_of(body: Body) -> list[StepLine]:
+    return [step_line(step) for step in body["steps"]]
 
 
 def step_line(step: Mapping[str, Any]) -> StepLine:
@@ -100,8 +104,16 @@ def step_line(step: Mapping[str, Any]) -> StepLine:
     )
 
 
-def plan_rows(steps: Sequence[Body], out: Console) -> Table:
-    """What a retry would do, a line a step."""
+def plan_page(steps: Sequence[Body], out: Console) -> RenderableType:
+    """What a retry would do, a line a step; of a long list without the elements of forEach that are reused."""
+    shown = [step for step in steps if not ("[" in step["key"] and step["action"] == "reuse")]
+    if len(steps) <= MOST_WHEN_OVER or len(shown) == len(steps):
+        return _plan_rows(steps, out)
+    more = Text(f"… and {len(steps) - len(shown):,} elements to reuse", style="dim")
+    return Group(_plan_rows(shown, out), more)
+
+
+def _plan_rows(steps: Sequence[Body], out: Console) -> Table:
     unicode = output.speaks_unicode(out)
     rows: list[list[str | Text]] = []
     for step in steps:

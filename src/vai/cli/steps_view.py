@@ -10,7 +10,7 @@ from vai.cli import output
 from vai.cli.live import RunView, StepLine
 from vai.cli.rows import counted
 
-_MOST_WHEN_OVER = 60  # of a longer list only what did not complete is shown at the end
+MOST_WHEN_OVER = 60  # of a longer list only what did not complete is shown at the end
 _NARROW = 60
 _TITLE_MOST = 32
 _ORDER = {"failed": 0, "running": 1, "awaiting_approval": 1, "retrying": 1, "pending": 3}
@@ -30,9 +30,9 @@ def draw(view: RunView, out: Console, now: float, heading: str, height: int | No
 def draw_final(view: RunView, out: Console, now: float, heading: str) -> RenderableType:
     """The run at its end: every step of a short list, else those that did not complete; errors in full below."""
     height = None
-    if len(view.steps) > _MOST_WHEN_OVER:
+    if len(view.steps) > MOST_WHEN_OVER:
         unusual = sum(step.status != "completed" for step in view.steps.values())
-        height = min(unusual, _MOST_WHEN_OVER) + 3
+        height = min(unusual, MOST_WHEN_OVER) + 3
     steps = list(view.steps.values())
     errors = _errors(steps, out, now)
     if view.error and not any(step.status == "failed" for step in steps):
@@ -43,6 +43,15 @@ def draw_final(view: RunView, out: Console, now: float, heading: str) -> Rendera
 def draw_steps(steps: Sequence[StepLine], out: Console, now: float) -> RenderableType:
     """A line a step, and below them in full the errors that did not fit into their lines."""
     return Group(*_lines(steps, out, now), *_errors(steps, out, now))
+
+
+def draw_short(steps: Sequence[StepLine], out: Console, now: float) -> RenderableType:
+    """The same, but of a long list without the elements of forEach that are as they should be."""
+    shown = [step for step in steps if not ("[" in step.key and step.status == "completed")]
+    if len(steps) <= MOST_WHEN_OVER or len(shown) == len(steps):
+        return draw_steps(steps, out, now)
+    more = Text(f"  … and {len(steps) - len(shown):,} elements that completed", style="dim")
+    return Group(*_lines(shown, out, now), more, *_errors(shown, out, now))
 
 
 def _choose(steps: list[StepLine], room: int) -> list[StepLine]:
@@ -82,7 +91,7 @@ def _lines(steps: Sequence[StepLine], out: Console, now: float) -> list[Renderab
 def _errors(steps: Sequence[StepLine], out: Console, now: float) -> list[RenderableType]:
     lines = zip(steps, _whole_lines(steps, out, now), strict=True)
     cut = [step for step, line in lines if step.status == "failed" and line.cell_len > out.width]
-    return [_error(step, out) for step in cut[:_MOST_WHEN_OVER]]
+    return [_error(step, out) for step in cut[:MOST_WHEN_OVER]]
 
 
 def _whole_lines(steps: Sequence[StepLine], out: Console, now: float) -> list[Text]:
