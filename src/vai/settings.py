@@ -25,6 +25,8 @@ _RANGES = {  # the least and the most
     "heartbeat_seconds": (0.1, _DAY),
     "temporal_heartbeat_seconds": (1, _DAY),
     "retention_days": (0, 36_500),
+    "artifacts_per_step": (0, 10_000),
+    "artifacts_step_bytes": (0, 1 << 50),
     "max_processes": (1, 10_000),
 }
 _PARSERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "Path": Path}
@@ -43,6 +45,9 @@ class Settings:
     data_dir: Path = Path(".vai")
     database_url: str | None = None  # None: SQLite in the data folder
     secret_key: str | None = field(default=None, repr=False)  # None: the file secret.key in the data folder
+    artifacts_url: str | None = field(default=None, repr=False)  # None: the folder artifacts in the data folder
+    artifacts_per_step: int = 100  # how many files a step may attach
+    artifacts_step_bytes: int = 1 << 30  # and how large they may be together
     actions: tuple[str, ...] = ()
     engine: bool = True  # False: this process serves the API alone
     lease_seconds: float = 15.0

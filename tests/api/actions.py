@@ -71,3 +71,9 @@ def leak(context: Context, connection_ref: str) -> dict[str, Any]:
     context.logger.info("the token is %s", secret)
     context.progress(url=f"https://x/?token={quote(secret)}", coded=coded)
     return {"echo": f"<{secret}>", secret: [coded, quote_plus(secret)]}
+
+
+@action
+def attach(context: Context, name: str, size: int) -> dict[str, Any]:
+    """Attaches a file of so many bytes."""
+    return context.attach(bytes(n % 251 for n in range(size)), name=name)

@@ -1,5 +1,6 @@
 """Artifacts over HTTP: lists, and content whole or in parts."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.site import Organization, step
-from vai.api.ranges import content_response
+from vai.api.ranges import Part, asked_part, headers_of
 
 LONG = "é<script>" * 20_000
 
@@ -74,8 +75,7 @@ async def test_content_comes_whole_or_in_parts_and_is_never_a_page(us: Organizat
     ],
 )
 def test_what_is_not_one_range_is_answered_whole(asked: Mapping[str, str]) -> None:
-    response = content_response(b"0123456789", '"e"', asked, {})
-    assert (response.status_code, response.body) == (200, b"0123456789")
+    assert asked_part(10, '"e"', asked) == Part(200, 0, 9)
 
 
 @given(st.binary(max_size=50), st.integers(0, 60), st.integers(0, 60))
@@ -86,6 +86,60 @@ def test_a_part_is_what_a_slice_is(content: bytes, first: int, last: int) -> Non
     if not last:
         wanted["bytes=-0"] = b""
     for asked, part in wanted.items():
-        response = content_response(content, '"e"', {"range": asked}, {})
-        assert response.status_code == (206 if part else 416), asked
-        assert response.body == part, asked
+        found = asked_part(len(content), '"e"', {"range": asked})
+        assert found.status == (206 if part else 416), asked
+        assert content[found.first : found.last + 1] == part, asked
+        told = headers_of(found, len(content), '"e"')["Content-Range"]
+        shown = f"{found.first}-{found.last}" if part else "*"
+        assert told == f"bytes {shown}/{len(content)}"
+
+
+async def attached(us: Organization, name: str, size: int) -> dict[str, Any]:
+    """A file that a step attached, as the API shows it."""
+    run = await us.finished(step("a", "attach", name=name, size=size))
+    (found,) = (await us.get(f"/automation-runs/{run['id']}/steps")).json()["steps"]
+    return dict((await us.get(f"/artifacts/{found['result']['artifactId']}")).json())
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_file_is_served_under_its_name_and_hash(us: Organization, them: Organization) -> None:
+    size = 1_000_000
+    whole = bytes(n % 251 for n in range(size))
+    record = await attached(us, 'Bericht "Mai".csv', size)
+    digest = hashlib.sha256(whole).hexdigest()
+    shown = {name: record[name] for name in ("kind", "sizeBytes", "name", "mediaType", "sha256")}
+    assert shown == {
+        **{"kind": "file", "sizeBytes": size, "name": 'Bericht "Mai".csv'},
+        **{"mediaType": "text/csv", "sha256": digest},
+    }
+    path = f"/artifacts/{record['id']}/content"
+    answer = await us.get(path)
+    assert answer.content == whole
+    assert answer.headers["etag"] == f'"{digest}"'
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''Bericht%20%22Mai%22.csv"
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-length"] == str(size)
+    for first, last in ((0, 0), (300_000, 800_000), (size - 1, size + 5)):
+        part = await us.get(path, headers={"Range": f"bytes={first}-{last}"})
+        assert (part.status_code, part.content) == (206, whole[first : last + 1])
+    assert (await us.get(path, headers={"Range": f"bytes={size}-"})).status_code == 416
+    assert (await them.get(path)).status_code == 404
+    assert (await them.get(path[:-8])).status_code == 404
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_empty_file_is_served_too(us: Organization) -> None:
+    record = await attached(us, "empty.bin", 0)
+    answer = await us.get(f"/artifacts/{record['id']}/content")
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_content_that_was_removed_by_hand_is_not_found(us: Organization) -> None:
+    record = await attached(us, "gone.bin", 3)
+    folder = us.site.system.settings.data_dir / "artifacts" / us.tenant_id
+    (content,) = (path for path in folder.rglob("*") if path.is_file())
+    content.unlink()
+    answer = await us.get(f"/artifacts/{record['id']}/content")
+    assert (answer.status_code, "not where" in answer.json()["detail"]) == (404, True)

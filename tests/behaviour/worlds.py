@@ -48,8 +48,10 @@ class EmbeddedWorld(World):
 class TemporalWorld(World):
     """Driven by Temporal, with a dispatcher and a worker in this process; `local` runs by an engine."""
 
-    def __init__(self, store: Store, clock: Clock, chosen: TemporalSettings, sources: Sequence[str]) -> None:
-        super().__init__(store, clock, EngineSettings(poll_seconds=0.05, orchestrators=("local",)), sources)
+    def __init__(
+        self, store: Store, clock: Clock, chosen: TemporalSettings, sources: Sequence[str], folder: Path
+    ) -> None:
+        super().__init__(store, clock, EngineSettings(poll_seconds=0.05, orchestrators=("local",)), sources, folder)
         actions = ConnectedActions(registry(sources), self.connections)
         self.dispatcher = Dispatcher(store, self.door, clock, chosen)
         self.worker = TemporalWorker(store, self.door, actions, clock, chosen)
@@ -95,9 +97,9 @@ def opener(folder: Path, clock: Clock, temporal: TemporalSettings | None) -> Ope
         await store.open()
         world: EmbeddedWorld | TemporalWorld
         if temporal is None:
-            world = EmbeddedWorld(store, clock, EngineSettings(**{"poll_seconds": 0.05, **settings}), actions)
+            world = EmbeddedWorld(store, clock, EngineSettings(**{"poll_seconds": 0.05, **settings}), actions, folder)
         else:
-            world = TemporalWorld(store, clock, replace(temporal, **settings), actions)
+            world = TemporalWorld(store, clock, replace(temporal, **settings), actions, folder)
         await world.begin()
         try:
             async with world.driving(engine):

@@ -6,7 +6,9 @@ import contextlib
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from vai import Context, action
 from vai.ports import ActionFailed
@@ -219,3 +221,43 @@ def leak_there(context: Context, connection_ref: str) -> dict[str, str]:
 def fail_with_it(context: Context, connection_ref: str) -> None:
     """Fails with a secret in its error."""
     raise ActionFailed("refused", f"no: {context.connection(connection_ref).credentials['token']}", details={"a": [1]})
+
+
+@action
+def attach(context: Context, name: str, text: str = "", path: str | None = None) -> dict[str, Any]:
+    """Attaches a text, or a file."""
+    return context.attach(text.encode() if path is None else path, name=name)
+
+
+@action(process=True)
+def attach_in_a_process(context: Context, folder: str) -> list[dict[str, Any]]:
+    """Attaches bytes, and a file that its threads have written, from threads of a child process."""
+    path = Path(folder, "threads.txt")
+    path.write_text("from a file")
+    with ThreadPoolExecutor(4) as pool:
+        many = [pool.submit(context.attach, path, name=f"{n}.txt") for n in range(4)]
+        return [context.attach(b"from bytes", name="a.bin"), *[one.result() for one in many]]
+
+
+@action
+async def attach_async(context: Context) -> dict[str, Any]:
+    """Attaches from the loop's thread, which is refused, and then from another."""
+    with contextlib.suppress(RuntimeError):
+        context.attach(b"x", name="x")
+        raise AssertionError("it would have blocked the loop")
+    return await asyncio.to_thread(context.attach, b"async", name="Bericht für Mai.csv")
+
+
+@action
+def attach_and_fail(context: Context) -> None:
+    """Attaches a file by its number and one by one name, and fails in its first two tries."""
+    context.attach(f"try {context.try_number}".encode(), name="log.txt")
+    context.attach(b"once", name=f"{context.try_number}.txt")
+    if context.try_number < 3:
+        raise ValueError("not yet")
+
+
+@action
+async def rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Answers the rows that it is given."""
+    return rows

@@ -20,8 +20,9 @@ from vai.engine import Engine, EngineSettings
 from vai.events import Events
 from vai.execution import ConnectedActions
 from vai.ports import Connection, RunRecord, Store, StoredEvent
-from vai.runs import Decisions, Definitions, Door, EventHub, Runs, StartRun
+from vai.runs import Attachments, Decisions, Definitions, Door, EventHub, Runs, StartRun
 from vai.storage import open_store
+from vai.storage.contents import LocalContents
 from vai.wiring import clock as wall_clock
 
 ACTIONS = str(Path(__file__).with_name("actions.py"))
@@ -47,7 +48,9 @@ async def _untried(_: Connection) -> Verdict:
 class World:
     """One process's rooms over a store; several worlds may share one database file."""
 
-    def __init__(self, store: Store, clock: Clock, settings: EngineSettings, sources: Sequence[str]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, settings: EngineSettings, sources: Sequence[str], folder: Path | None = None
+    ) -> None:
         self.store = store
         self.clock = clock
         self.connections = Connections(store, Sealing(store, MASTER_KEYS, clock), _untried, clock)
@@ -56,6 +59,9 @@ class World:
         hub = EventHub(store)
         store.on_commit.append(hub.publish)
         self.door = door = Door(store, definitions, clock)
+        if folder is not None:
+            self.contents = LocalContents(folder / "artifacts")
+            self.attachments = door.attachments = Attachments(store, self.contents, clock)
         self.runs = Runs(store, definitions, clock, hub, door)
         self.decisions = Decisions(store, door)
         self.automations = Automations(store, definitions, clock)

@@ -51,6 +51,7 @@ DEFAULTS_IN_WORDS = {
     "database_url": "SQLite in the data folder",
     "actions": "none",
     "secret_key": "none",
+    "artifacts_url": "none",
     "metrics_port": "none",
     "engine": "`true`",
     "temporal_tls": "`false`",

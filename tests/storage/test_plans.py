@@ -9,7 +9,7 @@ import pytest
 from vai.storage.statements import Statement
 from vai.storage.store import SqlStore
 
-PARAMS = {"limit": 10, "before": 0, "offset": 0, "through": 10, "after": 0, "attempt": 1, "now": 0}
+PARAMS = {"limit": 10, "before": 0, "offset": 0, "through": 10, "after": 0, "attempt": 1, "now": 0, "try_number": 1}
 
 STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "run": lambda s: s._run_sql.run,
@@ -21,6 +21,12 @@ STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "artifact": lambda s: s._artifact,
     "artifacts": lambda s: s._artifact_page(()),
     "artifacts of an action run": lambda s: s._artifact_page(("action_run_id",)),
+    "place of a content": lambda s: s._attachment_sql.place,
+    "files of a step": lambda s: s._attachment_sql.others,
+    "file of a name": lambda s: s._attachment_sql.same_name,
+    "names of a place": lambda s: s._attachment_sql.held,
+    "known places": lambda s: s._attachment_sql.known,
+    "step at work": lambda s: s._attachment_sql.step,
     "runs": lambda s: s._run_lists.run_page(0, False),
     "runs of a status": lambda s: s._run_lists.run_page(1, False),
     "runs of two statuses": lambda s: s._run_lists.run_page(2, False),
@@ -36,7 +42,7 @@ STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "next due": lambda s: s._lease_sql.next_due,
     "removable": lambda s: s._retention_sql.oldest,
     "removal": lambda s: s._retention_sql.lock,
-    **{f"removal {n}": lambda s, n=n: s._retention_sql.remove[n] for n in range(6)},  # type: ignore[misc]
+    **{f"removal {n}": lambda s, n=n: s._retention_sql.remove[n] for n in range(7)},  # type: ignore[misc]
     "sweep": lambda s: s._retention_sql.sweep,
     "triggers of an automation": lambda s: s._trigger_sql.of_automation,
     "due triggers": lambda s: s._trigger_sql.due,

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from vai.actions.child_context import ChildContext
-from vai.actions.messages import MAX_MESSAGE_BYTES, Done, Failed, Log, Message, Request, Stopped
+from vai.actions.messages import MAX_MESSAGE_BYTES, Done, Failed, Log, Message, Reply, Request, Stopped
 from vai.ports import ActionFailed, ActionStopped, Branch, Sleep
 
 PR_SET_PDEATHSIG = 1
@@ -70,14 +70,13 @@ def main() -> None:
     # Processes that the action starts must neither read the parent's line nor keep it open.
     control = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    line = control.readline()
-    threading.Thread(target=_end_with, args=(control,), daemon=True).start()
-    request = msgspec.json.decode(line, type=Request)
+    request = msgspec.json.decode(control.readline(), type=Request)
     # Where programs and libraries look for the trace that they belong to.
     os.environ["TRACEPARENT"] = request.traceparent
     logger = logging.Logger("action")
     logger.addHandler(ChannelHandler(channel))
     context = ChildContext(request, channel.send, logger)
+    threading.Thread(target=_listen, args=(control, context), daemon=True).start()
     _listen_for_stop(context)
     channel.end(_do(request, context))
 
@@ -87,9 +86,11 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_with(control: Any) -> None:
-    """When the parent is gone nobody may go on writing in its name: neither this process nor what it started."""
-    control.read()
+def _listen(control: Any, context: ChildContext) -> None:
+    """Hear what the parent answers. When it is gone nobody may go on writing in its name: neither this process nor
+    what it started."""
+    for line in control:
+        context.answered(msgspec.json.decode(line, type=Reply))
     os.killpg(0, signal.SIGKILL)
 
 

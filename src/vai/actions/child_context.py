@@ -1,13 +1,18 @@
 """The context of an action inside a child process: what it tells goes to the parent as messages."""
 
 import asyncio
+import itertools
 import logging
+import os
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
-from vai.actions.messages import Message, Progress, Request
-from vai.ports import Connection, Ref, find_connection
+from vai.actions.messages import Attach, Message, Progress, Reply, Request
+from vai.ports import ActionFailed, Connection, Ref, find_connection, label_of
 
 
 class ChildContext:
@@ -28,6 +33,8 @@ class ChildContext:
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, SimpleQueue[Reply]] = {}
 
     def connection(self, ref: Ref) -> Connection:
         """The connection of this ref."""
@@ -36,6 +43,37 @@ class ChildContext:
     def progress(self, **fields: Any) -> None:
         """Tell how far it is."""
         self.send(Progress(fields))
+
+    def attach(
+        self, source: str | Path | bytes, *, name: str | None = None, media_type: str | None = None
+    ) -> dict[str, Any]:
+        """Have the parent keep a copy of a file, or of bytes."""
+        label = label_of(source, name, media_type)
+        if not isinstance(source, bytes):
+            return self._attach(os.path.abspath(source), label.name, label.media_type)
+        with tempfile.NamedTemporaryFile(prefix="vai-attach-") as file:
+            file.write(source)
+            file.flush()
+            return self._attach(file.name, label.name, label.media_type)
+
+    def _attach(self, path: str, name: str, media_type: str) -> dict[str, Any]:
+        number, answer = next(self._numbers), SimpleQueue[Reply]()
+        self._asked[number] = answer
+        try:
+            self.send(Attach(number, path, name, media_type))
+            reply = answer.get()
+        finally:
+            del self._asked[number]
+        if reply.failed is not None:
+            raise ActionFailed(reply.failed.type, reply.failed.message, retryable=reply.failed.retryable)
+        kept: dict[str, Any] = reply.answer
+        return kept
+
+    def answered(self, reply: Reply) -> None:
+        """Hand an answer of the parent to whoever waits for it."""
+        waiting = self._asked.get(reply.number)
+        if waiting is not None:
+            waiting.put(reply)
 
     @property
     def cancelled(self) -> bool:

@@ -40,6 +40,15 @@ class Log(_Said, frozen=True):
     text: str
 
 
+class Attach(_Said, frozen=True):
+    """A file to be kept. It is answered with a `Reply` of the same number."""
+
+    number: int
+    path: str
+    name: str
+    media_type: str
+
+
 class Done(_Said, frozen=True):
     """The result. `form` says what it is: data, or one of the special answers of an action."""
 
@@ -61,4 +70,12 @@ class Stopped(_Said, frozen=True):
     """It ended because it was asked to."""
 
 
-Message = Progress | Log | Done | Failed | Stopped
+class Reply(msgspec.Struct, frozen=True):
+    """What the parent says to a question of the child: an answer, or how it failed."""
+
+    number: int
+    answer: Any = None
+    failed: Failed | None = None
+
+
+Message = Progress | Log | Attach | Done | Failed | Stopped

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,7 +13,7 @@ import msgspec
 
 from vai.actions.child_protocol import ChildProtocol, LineReader
 from vai.actions.masking import masked
-from vai.actions.messages import Done, Failed, Log, Message, Progress, Request, Stopped
+from vai.actions.messages import Attach, Done, Failed, Log, Message, Progress, Reply, Request, Stopped
 from vai.actions.secrets import scrubber
 from vai.actions.stopping import stop_on_cancel
 from vai.ports import ActionContext, ActionFailed, ActionStopped, Branch, Connection, Sleep
@@ -58,6 +59,8 @@ class _Child:
         self._grace = context.grace_seconds if work.grace_seconds is None else work.grace_seconds
         self._outcome: Done | Failed | Stopped | None = None
         self._is_stopping = False
+        self._control: Any = None
+        self._attaching: set[asyncio.Task[None]] = set()
         self._killer: asyncio.TimerHandle | None = None
         self._protocol = ChildProtocol(self._loop, self._output)
         self._messages = LineReader(self._loop, self._message)
@@ -87,8 +90,11 @@ class _Child:
             )
         finally:
             os.close(writing)
-        control: Any = transport.get_pipe_transport(0)
-        control.write(msgspec.json.encode(process_request(self._work, self._context, self._grace)) + b"\n")
+        self._control = transport.get_pipe_transport(0)
+        self._tell(process_request(self._work, self._context, self._grace))
+
+    def _tell(self, message: Any) -> None:
+        self._control.write(msgspec.json.encode(message) + b"\n")
 
     def _message(self, line: bytes) -> None:
         line = self._scrub(line)
@@ -98,10 +104,28 @@ class _Child:
                 self._context.progress(**fields)
             case Log(level, text):
                 self._context.logger.log(level, "%s", masked(text.encode()).decode())
+            case Attach():
+                task = self._loop.create_task(self._attach(message))
+                self._attaching.add(task)
+                task.add_done_callback(self._attaching.discard)
             case Failed():
                 self._outcome = self._decode(masked(line))
             case _:
                 self._outcome = message
+
+    async def _attach(self, asked: Attach) -> None:
+        def attach() -> dict[str, Any]:
+            return self._context.attach(Path(asked.path), name=asked.name, media_type=asked.media_type)
+
+        try:
+            reply = Reply(asked.number, await asyncio.to_thread(attach))
+        except ActionFailed as failure:
+            error = failure.error
+            reply = Reply(asked.number, failed=Failed(error.type, error.message, error.retryable))
+        except Exception as error:
+            reply = Reply(asked.number, failed=Failed("attach_failed", f"{type(error).__name__}: {error}"))
+        if self._protocol.is_running:
+            self._tell(reply)
 
     def _output(self, level: int, line: bytes) -> str:
         text = masked(self._scrub(line)).decode(errors="replace").rstrip()

@@ -16,7 +16,6 @@ from vai.domain.status import RetryMode, StepStatus
 from vai.ports import (
     Action,
     ActionRunRecord,
-    ArtifactRecord,
     ConnectionRecord,
     Page,
     RunRecord,
@@ -319,25 +318,6 @@ def kind(action: Action) -> dict[str, Any]:
         "extra": action.extra,
         "definitionSchema": action.definition_schema,
     }
-
-
-def artifact(record: ArtifactRecord) -> dict[str, Any]:
-    """What is known of an artifact beside its content."""
-    return {
-        "id": record.id,
-        "kind": record.kind,
-        "sizeBytes": record.size_bytes,
-        "automationRunId": record.run_id,
-        "actionRunId": record.action_run_id,
-        "createdAt": rfc3339(record.created_at),
-    }
-
-
-def artifact_page(page: Page, limit: int, offset: int) -> dict[str, Any]:
-    """A page of artifacts."""
-    shown = [artifact(record) for record in page.items]
-    has_next = offset + len(shown) < page.total and bool(shown)
-    return {"artifacts": shown, "hasNext": has_next, "limit": limit, "offset": offset, "total": page.total}
 
 
 # --- connections -------------------------------------------------------------------------------------------

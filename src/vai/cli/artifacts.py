@@ -1,6 +1,8 @@
-"""`vai artifacts`: what steps answered that was too large to stand in them."""
+"""`vai artifacts`: what steps answered that was too large to stand in them, and files that they attached."""
 
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +14,13 @@ from vai.cli.exits import FAILED, Failure, usage
 from vai.cli.options import ApiUrl, Json, group
 from vai.cli.output import Column
 
-app = group("Artifacts: results that are too large to stand in their step.")
+app = group("Artifacts: results that are too large to stand in their step, and files that steps attached.")
 
 _COLUMNS = [
     Column("ARTIFACT"),
     Column("KIND"),
     Column("BYTES"),
+    Column("NAME", from_width=90),
     Column("RUN", from_width=70),
     Column("MADE", from_width=70),
 ]
@@ -45,6 +48,7 @@ def list_artifacts(
             one["id"],
             one["kind"],
             f"{one['sizeBytes']:,}",
+            one["name"] or "",
             output.short_id(one["automationRunId"]),
             output.moment(one["createdAt"]),
         ]
@@ -66,16 +70,27 @@ def get(
     """Write the content of an artifact to stdout, or into a file."""
     if not is_uuid(artifact):
         usage(f"{artifact} is not an artifact's id.")
-    content = connect(api_url).artifact_content(artifact)
+    pieces = connect(api_url).artifact_content(artifact)
+    first = next(pieces, b"")  # a refusal leaves no file behind
     if to is None:
-        sys.stdout.buffer.write(content)
+        for piece in chain([first], pieces):
+            sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return
     try:
-        with to.open("xb") as file:
-            file.write(content)
+        size = _write_new(to, chain([first], pieces))
     except FileExistsError:
         usage(f"{to} is there already.")
     except OSError as error:
         raise Failure(f"{to} cannot be written: {error.strerror}.", FAILED) from error
-    output.note(f"{len(content):,} bytes are in {to}.")
+    output.note(f"{size:,} bytes are in {to}.")
+
+
+def _write_new(to: Path, pieces: Iterable[bytes]) -> int:
+    """Make the file, whole or not at all; how many bytes it has."""
+    with to.open("xb") as file:
+        try:
+            return sum(file.write(piece) for piece in pieces)
+        except BaseException:
+            to.unlink(missing_ok=True)
+            raise

@@ -209,9 +209,9 @@ class Api:
         """A page of artifacts, newest first."""
         return self.transport.get("artifacts", **asked)
 
-    def artifact_content(self, artifact_id: str) -> bytes:
-        """The content of an artifact."""
-        return self.transport.request("GET", f"artifacts/{artifact_id}/content").content
+    def artifact_content(self, artifact_id: str) -> Iterator[bytes]:
+        """The content of an artifact, in pieces."""
+        return self.transport.pieces(f"artifacts/{artifact_id}/content")
 
     # --- events
 

@@ -2,7 +2,8 @@
 
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ PAGE = 1000
 """The most that a list gives at once."""
 
 _CONNECT_SECONDS = 5.0
+_CONTENT_SECONDS = 60.0
 _TIMEOUT = httpx.Timeout(30.0, connect=_CONNECT_SECONDS)
 
 ConnectionLost = httpx.TransportError
@@ -132,6 +134,16 @@ class Transport:
 
     def _not_vai(self) -> Failure:
         return Failure(f"What answers at {self.connection.url} is not vai. Set VAI_API_URL to a vai server.", FAILED)
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """What is there, as it comes. The first piece comes once the server has agreed."""
+        try:
+            with closing(self.open_stream(path, {"Accept-Encoding": "identity"}, _CONTENT_SECONDS)) as stream:
+                yield from stream.iter_raw()
+        except httpx.ConnectError as error:
+            raise self._not_there() from error
+        except httpx.TransportError as error:
+            raise Failure(f"The connection to {self.connection.url} was lost: {error}.", UNREACHABLE) from error
 
     def open_stream(self, path: str, headers: dict[str, str], read_timeout: float) -> httpx.Response:
         """An open stream, which the caller closes. Raises ConnectionLost."""

@@ -269,7 +269,7 @@ class Driver:
 
     def _execute(self, key: str, definition: Any) -> None:
         spec = self._state.graph.steps[key]
-        context = StepContext(self._state, spec, self._journal, self._loop, self._tools.door.calls)
+        context = StepContext(self._state, spec, self._journal, self._loop, self._tools.door)
         error = self._why_not(spec, definition)
         if error is not None:
             self._receive(c.Failed(key, context.try_number, error, attempt=context.attempt))

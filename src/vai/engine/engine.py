@@ -57,7 +57,7 @@ class Engine:
         self._settings = settings or EngineSettings()
         self._tools = Tools(self.id, store, door, actions, clock, frozenset(self._settings.labels))
         self._upkeep = Upkeep(store, door)
-        self._retention = Retention(store, clock)
+        self._retention = Retention(store, clock, door.attachments)
         self._drivers: dict[str, Driver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []

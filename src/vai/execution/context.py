@@ -7,7 +7,8 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
@@ -15,8 +16,15 @@ from vai.domain.graph import StepSpec
 from vai.domain.ids import idempotency_key, step_traceparent
 from vai.domain.state import RunState
 from vai.execution.journal import Journal, StepLogHandler
-from vai.ports import Connection, Ref, find_connection
-from vai.runs import Caller, Calls
+from vai.ports import ActionFailed, ArtifactRecord, Connection, Draft, Label, Ref, find_connection, label_of
+from vai.runs import Attachments, Author, Caller, Calls
+
+
+class Offers(Protocol):
+    """What a step may ask for beside its own work."""
+
+    calls: Calls | None  # who starts runs that the step waits for
+    attachments: Attachments | None  # who keeps the files that it attaches
 
 
 class StepContext:
@@ -28,9 +36,11 @@ class StepContext:
         spec: StepSpec,
         journal: Journal,
         loop: asyncio.AbstractEventLoop,
-        calls: Calls | None = None,
+        offers: Offers | None = None,
     ) -> None:
-        self.calls = calls  # who starts runs that the step waits for
+        self.calls = None if offers is None else offers.calls
+        self._attachments = None if offers is None else offers.attachments
+        self._action_run_id = state.steps[spec.key].action_run_id or ""
         self._interrupts = state.steps[spec.key].interrupts
         self.run_id = state.id
         self.step_key = spec.key
@@ -82,6 +92,22 @@ class StepContext:
         """Tell how far the action is; JSON-able values by name."""
         self._on_loop(self._journal.progress, self.step_key, msgspec.to_builtins(fields, str_keys=True))
 
+    def attach(
+        self, source: str | Path | bytes, *, name: str | None = None, media_type: str | None = None
+    ) -> dict[str, Any]:
+        """Keep a copy of a file, or bytes, as an artifact of the step."""
+        if threading.get_ident() == self._loop_thread:
+            raise RuntimeError("attach blocks: use it in a thread, as await asyncio.to_thread(context.attach, path).")
+        if self._attachments is None:
+            raise ActionFailed("attach_failed", "No file can be kept from here.")
+        label = label_of(source, name, media_type)
+        kept = self._keep(self._attachments, self._attachments.draft(source), label)
+        return asyncio.run_coroutine_threadsafe(kept, self._loop).result()
+
+    async def _keep(self, attachments: Attachments, draft: Draft, label: Label) -> dict[str, Any]:
+        author = Author(self.tenant_id, self.run_id, self._action_run_id, self.try_number)
+        return reference_to(await attachments.keep(draft, label, author, lambda: self._stop_requested))
+
     def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
         if threading.get_ident() == self._loop_thread:
             function(*args)
@@ -121,3 +147,14 @@ class StepContext:
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
+
+
+def reference_to(artifact: ArtifactRecord) -> dict[str, Any]:
+    """What a result says of an attached file."""
+    return {
+        "artifactId": artifact.id,
+        "name": artifact.name,
+        "mediaType": artifact.media_type,
+        "sizeBytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
+    }

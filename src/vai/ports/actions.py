@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -124,6 +125,14 @@ class ActionContext(Protocol):
     @property
     def connections(self) -> Sequence[tuple[Ref, Connection]]:
         """All that the definition names, for a child process that does the step's work."""
+        ...
+
+    def attach(
+        self, source: str | Path | bytes, *, name: str | None = None, media_type: str | None = None
+    ) -> dict[str, Any]:
+        """Keep a copy of a file, or bytes, as an artifact of the step, and answer what a result may say of it:
+        `artifactId`, `name`, `mediaType`, `sizeBytes`, `sha256`. A file that the step attached before under the same
+        name gives way to it. Blocks until it is durable; not from the event loop's thread. Raises ActionFailed."""
         ...
 
     @property

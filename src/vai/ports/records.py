@@ -226,7 +226,7 @@ class ApiKeyRecord(msgspec.Struct, frozen=True):
 
 
 class ArtifactRecord(msgspec.Struct, frozen=True):
-    """Something too large to stand in a row."""
+    """Something too large to stand in a row: a whole result, or a file that a step attached."""
 
     id: str
     tenant_id: str
@@ -235,3 +235,7 @@ class ArtifactRecord(msgspec.Struct, frozen=True):
     kind: str  # json | text | file
     size_bytes: int
     created_at: Instant
+    name: str | None = None  # of a file, and so are the others
+    media_type: str | None = None
+    sha256: str | None = None
+    place: str | None = None  # of its content

@@ -23,6 +23,7 @@ from vai.ports.changes import (
     RunFilter,
 )
 from vai.ports.connections import ConnectionStore
+from vai.ports.contents import AttachmentStore
 from vai.ports.operations import OperationsStore
 from vai.ports.records import (
     ActionRunRecord,
@@ -66,8 +67,8 @@ class RunStore(Protocol):
         no engine may hold the run. False: somebody else holds it, or it is final or in another attempt."""
         ...
 
-    async def save_artifact(self, artifact: ArtifactRecord, content: str) -> None:
-        """Keep a result that is too large for its row, before the change that refers to it."""
+    async def save_artifact(self, artifact: ArtifactRecord, content: str) -> bool:
+        """Keep a result that is too large for its row, before the change that refers to it. False: its run is gone."""
         ...
 
     async def load(self, run_id: str) -> LoadedRun | None: ...
@@ -262,6 +263,7 @@ class Commits(Protocol):
 
 class Store(
     RunStore,
+    AttachmentStore,
     DecisionStore,
     EventStore,
     AutomationStore,

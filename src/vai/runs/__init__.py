@@ -1,5 +1,6 @@
 """The door of runs: load, decide, commit. Everyone who changes a run comes through here."""
 
+from vai.runs.attachments import Attachments, Author
 from vai.runs.calls import Caller, Calls
 from vai.runs.changes import Hold, change_of, resolved
 from vai.runs.decisions import Answer, Decisions
@@ -27,6 +28,8 @@ from vai.runs.upkeep import Upkeep
 __all__ = [
     "AlreadyDecided",
     "Answer",
+    "Attachments",
+    "Author",
     "Batch",
     "Caller",
     "Calls",

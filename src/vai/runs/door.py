@@ -12,6 +12,7 @@ from vai.domain.decide import Transition, transition
 from vai.domain.graph import Graph
 from vai.domain.state import RunContext, RunState, StepState, initial_state, restore_state
 from vai.ports import Clock, Landed, LoadedRun, NewRun, RunRecord, RunStore
+from vai.runs.attachments import Attachments
 from vai.runs.calls import Calls
 from vai.runs.changes import Hold, change_of
 from vai.runs.definitions import Definitions
@@ -42,6 +43,7 @@ class Door:
         self._clock = clock
         self._fresh: dict[str, Loaded] = {}
         self.calls: Calls | None = None  # who starts the runs that steps ask for; set by `Runs`
+        self.attachments: Attachments | None = None  # who keeps the files that steps attach
 
     @contextlib.contextmanager
     def handing_over(self, new: NewRun, graph: Graph) -> Iterator[None]:

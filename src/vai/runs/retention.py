@@ -12,6 +12,7 @@ import msgspec
 from vai.access import Principal
 from vai.domain.status import RunStatus
 from vai.ports import FINAL, Clock, Removal, Store
+from vai.runs.attachments import Attachments
 
 _log = logging.getLogger("vai.retention")
 
@@ -31,9 +32,10 @@ class Pruned(msgspec.Struct, frozen=True):
 class Retention:
     """Removes final runs with all that hangs on them. Any number of processes may do so at once."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, attachments: Attachments | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._attachments = attachments
 
     async def look(self, days: float) -> None:
         """Remove the runs that ended more than `days` ago, and the events of the organizations from before then (0:
@@ -44,6 +46,8 @@ class Retention:
                 await self._remove(Removal(tenant_id, before))
                 await _in_pieces(partial(self._store.remove_events, tenant_id, before))
         await self._tidy()
+        if self._attachments is not None:
+            await self._attachments.tidy()
 
     async def _remove(self, which: Removal) -> None:
         total = await _in_pieces(partial(self._store.remove_runs, which, _MOST_A_REQUEST))

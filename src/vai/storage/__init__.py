@@ -2,19 +2,32 @@
 
 from pathlib import Path
 
-from vai.ports import Clock, Store
+from vai.ports import Clock, Contents, Store
+from vai.storage.contents import LocalContents
 from vai.storage.copying import Backup, Restored
 from vai.storage.database import Database
 from vai.storage.sqlite import SqliteDatabase
 from vai.storage.store import SqlStore
 
-__all__ = ["Backup", "Restored", "back_up", "open_database", "open_store", "restore"]
+__all__ = ["Backup", "Restored", "back_up", "open_contents", "open_database", "open_store", "restore"]
 
 
 def open_store(url: str, *, clock: Clock) -> Store:
     """The store at `url`, not yet opened: `sqlite:///relative/vai.db`, `sqlite:////absolute/vai.db` or
     `postgresql://user@host/name`. Raises ValueError for any other URL."""
     return SqlStore(open_database(url), clock)
+
+
+def open_contents(url: str | None, folder: Path) -> Contents:
+    """Contents in the folder, or at a URL of fsspec: then the folder holds drafts alone. Raises ValueError when the
+    URL cannot be used, and ImportError when what it needs is not installed."""
+    if url is None:
+        return LocalContents(folder)
+    if "://" not in url:
+        return LocalContents(Path(url))
+    from vai.storage.object_contents import ObjectContents  # noqa: PLC0415 - needs an extra
+
+    return ObjectContents(url, folder)
 
 
 def back_up(url: str, target: Path, *, force: bool = False) -> Backup:

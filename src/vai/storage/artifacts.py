@@ -9,6 +9,7 @@ from sqlalchemy.sql import Select
 
 from vai.ports import ArtifactFilter, ArtifactRecord, Page
 from vai.storage import rows
+from vai.storage.artifact_tables import held_run
 from vai.storage.base import StoreBase
 from vai.storage.statements import Connection, Statement, param
 from vai.storage.tables import artifacts
@@ -26,13 +27,22 @@ class Artifacts(StoreBase):
         self._artifact = self._db.compile(select(*_RECORD).where(*mine))
         self._artifact_content = self._db.compile(select(*_RECORD, _artifact.content).where(*mine))
         self._save_artifact = self._db.compile(insert(artifacts).values({name: param(name) for name in rows.ARTIFACT}))
+        self._run_of_artifact = self._db.compile(held_run())
         self._artifact_page = lru_cache(self._artifact_page_of)
         self._artifact_total = lru_cache(self._artifact_total_of)
 
-    async def save_artifact(self, artifact: ArtifactRecord, content: str) -> None:
-        """Keep a result that is too large for its row."""
+    async def save_artifact(self, artifact: ArtifactRecord, content: str) -> bool:
+        """Keep a result that is too large for its row. False: its run is gone, and nothing would remove it again."""
         params = {**msgspec.structs.asdict(artifact), "content": content}
-        await self._call(lambda c: self._save_artifact.run(c, params))
+
+        def work(connection: Connection) -> bool:
+            if self._run_of_artifact.one(connection, params) is None:
+                return False
+            self._save_artifact.run(connection, params)
+            return True
+
+        saved: bool = await self._call(work)
+        return saved
 
     async def artifact(self, tenant_id: str, artifact_id: str) -> ArtifactRecord | None:
         """What is known of the tenant's artifact beside its content, or None."""

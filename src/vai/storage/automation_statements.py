@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, case, delete, func, insert, select, update
 
 from vai.ports import AutomationRecord, VersionRecord
+from vai.storage.artifact_tables import leave_places
 from vai.storage.database import Database
 from vai.storage.statements import Statement, param
 from vai.storage.tables import (
@@ -60,6 +61,7 @@ class AutomationStatements:
         self.live_run = db.compile(select(run.id).where(of_mine, run.completed_at.is_(None)).limit(1))
         run_ids = select(run.id).where(of_mine)
         self.deletions = [
+            db.compile(leave_places(artifacts.c.run_id.in_(run_ids))),
             *(
                 db.compile(delete(part).where(part.c.run_id.in_(run_ids)))
                 for part in (steps, events, artifacts, decisions)

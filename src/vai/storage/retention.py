@@ -13,6 +13,7 @@ from sqlalchemy import and_, delete, exists, func, insert, literal_column, selec
 from sqlalchemy.sql import ColumnElement
 
 from vai.ports import Removal
+from vai.storage.artifact_tables import leave_places
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.statements import Connection, param
@@ -65,6 +66,7 @@ class _Statements:
         self.remove = [
             db.compile(insert(removed_runs).from_select(["run_id", "event_seq"], long)),
             db.compile(delete(events).where(events.c.run_id.in_(ids), events.c.run_id.not_in(left))),
+            db.compile(leave_places(artifacts.c.run_id.in_(ids))),
             *(db.compile(delete(part).where(part.c.run_id.in_(ids))) for part in (steps, artifacts, decisions)),
             db.compile(delete(automation_runs).where(_run.id.in_(ids))),
         ]

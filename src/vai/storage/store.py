@@ -10,6 +10,7 @@ from sqlalchemy import literal_column, select
 from vai.ports import Clock, Commits, Transaction
 from vai.storage.access import Access
 from vai.storage.artifacts import Artifacts
+from vai.storage.attachments import Attachments
 from vai.storage.automations import Automations
 from vai.storage.connections import Connections
 from vai.storage.database import Database
@@ -30,6 +31,7 @@ _logger = logging.getLogger(__name__)
 class SqlStore(
     Runs,
     Artifacts,
+    Attachments,
     Decisions,
     TenantEvents,
     Automations,

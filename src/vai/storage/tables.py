@@ -274,7 +274,8 @@ artifacts = Table(
     Column("kind", WORD, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("created_at", INSTANT, nullable=False),
-    Column("content", Text, nullable=False),
+    Column("content", Text, nullable=False),  # of a file empty: it lies in its place
+    *(Column(name, Text) for name in ("name", "media_type", "sha256", "place")),
     Index(None, "tenant_id", "id"),
     Index(None, "tenant_id", "action_run_id", "id"),
     CheckConstraint("kind IN ('json', 'text', 'file')", name="kind"),

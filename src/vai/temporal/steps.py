@@ -16,7 +16,7 @@ from vai.domain.state import RunContext, RunState, StepState
 from vai.domain.status import StepStatus
 from vai.execution import Execution, Journal, StepContext
 from vai.ports import ActionRunRecord, Actions, ArtifactRecord, Clock, Store, StoreUnavailable
-from vai.runs import Calls, Door, artifact_of, preview_of
+from vai.runs import Door, artifact_of, preview_of
 from vai.temporal.messages import PASSED_ON, STEP, StepOrder, Told, told
 
 _log = logging.getLogger("vai.temporal")
@@ -72,7 +72,7 @@ class Steps:
         at_work = _AtWork(self._store, self._clock, order, row.step.state.interrupts)
         self._at_work.add(at_work)
         try:
-            report = await at_work.run(self._actions, self._door.calls, row.step.definition)
+            report = await at_work.run(self._actions, self._door, row.step.definition)
         finally:
             self._at_work.discard(at_work)
         return await self._put_aside(report, order)
@@ -109,14 +109,14 @@ class _AtWork:
         self._report: asyncio.Future[c.Report] = self._loop.create_future()
         self._execution: Execution | None = None
 
-    async def run(self, actions: Actions, calls: Calls | None, definition: Any) -> c.Report:
+    async def run(self, actions: Actions, door: Door, definition: Any) -> c.Report:
         """Execute until it reports; ask it to stop when Temporal does, and end it when nobody waits for it."""
         order, begin = self._order, self._order.begin
         spec = StepSpec(
             begin.ref.key, begin.kind, timeout_seconds=begin.timeout_seconds, grace_seconds=begin.grace_seconds
         )
         state = _alone(order, spec, self._interrupts)
-        context = StepContext(state, spec, self._journal, self._loop, calls)
+        context = StepContext(state, spec, self._journal, self._loop, door)
         self._execution = Execution(actions.get(begin.kind), spec, definition, context, self._receive)
         report = await self._wait(self._execution)
         self._journal.close_step(begin.ref.key)
@@ -204,5 +204,11 @@ def _alone(order: StepOrder, spec: StepSpec, interrupts: int) -> RunState:
     """As much of the run as a step's context is made of."""
     ref = order.begin.ref
     context = RunContext(order.tenant_id, order.automation_id, 0, traceparent=order.begin.traceparent)
-    step = StepState(spec.key, attempt=ref.attempt, tries=ref.try_number, interrupts=interrupts)
+    step = StepState(
+        spec.key,
+        attempt=ref.attempt,
+        action_run_id=order.begin.action_run_id,
+        tries=ref.try_number,
+        interrupts=interrupts,
+    )
     return RunState(order.run_id, Graph.of([spec]), context, {spec.key: step}, attempt=ref.attempt)

@@ -19,12 +19,13 @@ from vai.connections import BadMasterKey, Connections, MasterKeys, Sealing, Verd
 from vai.engine import Engine, EngineSettings
 from vai.events import Events
 from vai.execution import ConnectedActions
-from vai.ports import Actions, Connection, Store, StoreUnavailable
-from vai.runs import Decisions, Definitions, Door, EventHub, Retention, Runs
+from vai.ports import Actions, Connection, FileBounds, Store, StoreUnavailable
+from vai.runs import Attachments, Decisions, Definitions, Door, EventHub, Retention, Runs
 from vai.settings import Settings
 from vai.storage import open_store
 from vai.telemetry import Traces, are_wanted
 from vai.triggers import Schedules
+from vai.wiring.contents import contents_of
 from vai.wiring.dag import OnTemporal, on_temporal, served_here
 from vai.wiring.faults import CannotServe
 from vai.wiring.tracing import tracing
@@ -127,7 +128,7 @@ def _prepare(settings: Settings) -> tuple[Store, Actions]:
 
 async def _assemble(settings: Settings, store: Store, actions: Actions) -> System:
     definitions, hub = Definitions(actions), EventHub(store)
-    door = Door(store, definitions, clock)
+    door = _door(settings, store, definitions)
     runs = Runs(store, definitions, clock, hub, door)
     connections = Connections(store, Sealing(store, master_keys(settings), clock), _verify, clock)
     connected = ConnectedActions(actions, connections)
@@ -152,7 +153,7 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
         triggers=Triggers(store, clock),
         access=access,
         connections=connections,
-        retention=Retention(store, clock),
+        retention=Retention(store, clock, door.attachments),
         events=events,
         actions=actions,
         health=watch.health,
@@ -173,6 +174,13 @@ def master_keys(settings: Settings) -> MasterKeys:
         return MasterKeys(settings.secret_key, settings.data_dir / "secret.key")
     except BadMasterKey as reason:
         raise CannotServe(str(reason)) from reason
+
+
+def _door(settings: Settings, store: Store, definitions: Definitions) -> Door:
+    door = Door(store, definitions, clock)
+    bounds = FileBounds(settings.artifacts_per_step, settings.artifacts_step_bytes)
+    door.attachments = Attachments(store, contents_of(settings), clock, bounds)
+    return door
 
 
 async def _verify(connection: Connection) -> Verdict:

@@ -83,7 +83,7 @@ class KindList(Answer):
 
 
 class Artifact(Answer):
-    """A result too large to stand in its step."""
+    """A result too large to stand in its step, or a file that a step attached: that has a name, type and hash."""
 
     action_run_id: str
     automation_run_id: str
@@ -91,6 +91,9 @@ class Artifact(Answer):
     id: str
     kind: Literal["json", "text", "file"]
     size_bytes: int
+    name: str | None
+    media_type: str | None
+    sha256: str | None
 
 
 class ArtifactList(Answer):
