@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vai.cli.files import read_definition
 from vai.definition import Definition, parse
@@ -44,6 +44,11 @@ PICTURES = {
             {"list": "kept", "announce": "completed: 498 kept, 2 ✓", "summary": "completed"},
         ),
     ),
+    "example-reviews": Picture(
+        "examples/reviews/reviews.yaml",
+        "A model reads a review with a tool, a person checks what it found, and it is filed",
+        (dict.fromkeys(("judge", "check", "file"), "completed"),),
+    ),
 }
 """The pictures by the names of their files in docs/images."""
 
@@ -69,6 +74,9 @@ STYLE = """\
     .off { fill: #f6f8fa; stroke: #8c959f; stroke-dasharray: 4 3 }
     .kept { fill: #ffffff; stroke: #1a7f37; stroke-dasharray: 4 3 }
     .person { fill: #57606a }"""
+
+Written = Mapping[str, Any]
+"""The `definition` of a step, as it is written."""
 
 Place = tuple[float, float]
 """The left upper corner of a box."""
@@ -130,7 +138,7 @@ def arrow(start: Place, end: Place, label: str | None = None) -> Iterator[str]:
         yield text("soft", (x1 + x2) / 2 + 14, (y1 + y2) / 2 + 4, label)
 
 
-def step_box(spec: StepSpec, state: str, place: Place) -> Iterator[str]:
+def step_box(spec: StepSpec, written: Written, state: str, place: Place) -> Iterator[str]:
     """A step with its state. One with forEach is a pile; one that asks people shows a person."""
     x, y = place
     status, _, more = state.partition(": ")
@@ -139,18 +147,22 @@ def step_box(spec: StepSpec, state: str, place: Place) -> Iterator[str]:
     yield box(COLOURS[status], place)
     yield text("name", x + 14, y + 24, f"{MARKS[status]} {spec.name or spec.key}")
     yield text("code", x + 14, y + 43, spec.kind)
-    yield text("soft", x + WIDTH - 14, y + 43, more or status, "end")
+    if spec.kind != "call_agent":
+        yield text("soft", x + WIDTH - 14, y + 43, more or status, "end")
+    else:
+        tools = ", ".join(tool["name"] for tool in written["tools"])
+        yield text("soft", x + WIDTH - 14, y + 43, f"may call {tools}", "end")
     if spec.kind == "approval_gate":
         yield f'  <circle class="person" cx="{x + WIDTH - 23:g}" cy="{y + 14:g}" r="4"/>'
         yield f'  <path class="person" d="M{x + WIDTH - 31:g} {y + 28:g}a8 8 0 0 1 16 0z"/>'
 
 
-def labels(spec: StepSpec) -> dict[str, str]:
+def labels(spec: StepSpec, written: Written) -> dict[str, str]:
     """What stands at the arrows from a branch: the names of its cases by the steps that they lead to."""
     if spec.kind != "conditional_branch":
         return {}
-    said = dict.fromkeys(spec.definition.get("default", ()), "else")
-    for case in spec.definition["cases"]:
+    said = dict.fromkeys(written.get("default", ()), "else")
+    for case in written["cases"]:
         said |= dict.fromkeys(case["steps"], case["name"])
     return said
 
@@ -159,6 +171,7 @@ def attempt(definition: Definition, states: States, left: float, top: float, wid
     """The graph once, with what starts it above."""
     graph = definition.graph
     where = places(graph, left, top, width)
+    written = {step["key"]: step["definition"] for step in definition.normalised["steps"]}
     begins = [(left + (width - WIDTH) / 2, top - HEIGHT - DOWN)] if definition.triggers else []
     for place, trigger in zip(begins, definition.triggers, strict=False):
         yield from chain.from_iterable(arrow(place, where[key]) for key in rows(graph)[0])
@@ -167,9 +180,9 @@ def attempt(definition: Definition, states: States, left: float, top: float, wid
         yield text("code", place[0] + 14, place[1] + 43, told(trigger.settings))
     for spec in graph.steps.values():
         for up in near(graph, spec):
-            yield from arrow(where[up], where[spec.key], labels(graph.steps[up]).get(spec.key))
+            yield from arrow(where[up], where[spec.key], labels(graph.steps[up], written[up]).get(spec.key))
     for spec in graph.steps.values():
-        yield from step_box(spec, states[spec.key], where[spec.key])
+        yield from step_box(spec, written[spec.key], states[spec.key], where[spec.key])
 
 
 def told(settings: Mapping[str, object]) -> str:

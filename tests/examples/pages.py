@@ -52,15 +52,20 @@ class Reader:
                 self._do(text)
                 self._wait_until_at_rest()
 
-    def newest(self) -> dict[str, Any]:
-        """The run that was started last."""
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs, newest first."""
         with contextlib.closing(self._api()) as api:
-            return dict(api.runs(limit=1)["items"][0])
+            return list(api.runs()["items"])
 
-    def states(self, attempt: int) -> dict[str, str]:
-        """How the steps of the newest run stood at the end of an attempt, in the words of `docs.pictures`."""
+    def events(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        """All events of a run that is over."""
         with contextlib.closing(self._api()) as api:
-            steps = api.steps(self.newest()["id"], attempt)["steps"]
+            return list(Follow(api, run["id"], say=print))
+
+    def states(self, attempt: int, run: dict[str, Any] | None = None) -> dict[str, str]:
+        """How the steps of a run, or of the newest, stood at the end of an attempt, as `docs.pictures` says it."""
+        with contextlib.closing(self._api()) as api:
+            steps = api.steps((run or self.runs()[0])["id"], attempt)["steps"]
         states = {step["key"]: _state(step, attempt) for step in steps}
         elements = {key: Counter(states[one] for one in states if one.startswith(f"{key}[")) for key in states}
         told = {key: ", ".join(f"{n} {_WORDS[state]}" for state, n in elements[key].most_common()) for key in states}
