@@ -28,6 +28,17 @@ TEXTS = st.sampled_from(
         "#",
         "{{payload}}",
         "object",
+        "wait",
+        "approval_gate",
+        "call_agent",
+        "event.payload.x == input.x",
+        "0 6 * * *",
+        "Europe/Berlin",
+        "schedule",
+        "event",
+        "webhook",
+        "latest",
+        "order.paid",
     ]
 )
 NAMES = st.sampled_from(
@@ -54,6 +65,18 @@ NAMES = st.sampled_from(
         "properties",
         "$ref",
         "pattern",
+        "match",
+        "event",
+        "eventType",
+        "fields",
+        "schedule",
+        "timezone",
+        "catchUp",
+        "path",
+        "secret",
+        "input",
+        "tools",
+        "output",
     ]
 )
 NEAR = st.recursive(
@@ -63,7 +86,12 @@ LIKE_STEP = st.fixed_dictionaries(
     {"key": st.sampled_from("abc"), "kind": TEXTS}, optional={"definition": NEAR, "if": NEAR, "dependsOn": NEAR}
 )
 LIKE_CONFIG = st.fixed_dictionaries(
-    {}, optional={"steps": NEAR | st.lists(LIKE_STEP | NEAR, max_size=4), "inputs": NEAR, "action": NEAR, "x": NEAR}
+    {},
+    optional={
+        **{"steps": NEAR | st.lists(LIKE_STEP | NEAR, max_size=4), "inputs": NEAR, "action": NEAR, "x": NEAR},
+        **{"triggers": NEAR | st.lists(NEAR, max_size=3), "schedule": NEAR, "timezone": NEAR},
+        "concurrency": NEAR | st.fixed_dictionaries({"key": TEXTS}),
+    },
 )
 
 
