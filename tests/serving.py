@@ -49,9 +49,10 @@ class Server:
         command += ["--data-dir", str(self.data_dir), *self._arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise RuntimeError(f"vai serve did not come up:\n{self.log.read_text()[-2000:]}")
             # Waiting for a foreign process to listen: there is nothing else to wait on.
             time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,8 @@ class Vai(NamedTuple):
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
+            # Who starts the tests in the background of a shell hands down that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def json(self, *args: str) -> Any:
