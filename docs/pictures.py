@@ -49,13 +49,21 @@ PICTURES = {
         "A model reads a review with a tool, a person checks what it found, and it is filed",
         (dict.fromkeys(("judge", "check", "file"), "completed"),),
     ),
+    "example-orders": Picture(
+        "examples/orders/orders.yaml",
+        "An order that is dear: a person looks at it, it is shipped insured and booked; two other ways are skipped",
+        (
+            dict.fromkeys(("stock", "route", "review", "ship_insured", "book"), "completed")
+            | dict.fromkeys(("apologise", "ship"), "skipped"),
+        ),
+    ),
 }
 """The pictures by the names of their files in docs/images."""
 
 # --- places, in pixels -------------------------------------------------------------------------------------
 
 WIDTH, HEIGHT = 268, 56  # of a box
-ACROSS, DOWN = 28, 34  # between boxes
+ACROSS, DOWN = 28, 40  # between boxes
 MARGIN, HEAD = 24, 40
 
 MARKS = {"completed": "✓", "kept": "✓", "failed": "✗", "skipped": "–", "cancelled": "■"}
@@ -67,7 +75,7 @@ STYLE = """\
     .name { font-weight: 600; fill: #1f2328 }
     .soft { fill: #57606a; font-size: 12px }
     .code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: 12px; fill: #57606a }
-    .line { fill: none; stroke: #57606a; stroke-width: 1.5 }
+    .line { fill: none; stroke: #57606a; stroke-width: 1.5; stroke-linejoin: round }
     .begin { fill: #ddf4ff; stroke: #0969da }
     .ok { fill: #dafbe1; stroke: #1a7f37 }
     .bad { fill: #ffebe9; stroke: #cf222e }
@@ -127,15 +135,15 @@ def box(css: str, place: Place) -> str:
 
 
 def arrow(start: Place, end: Place, label: str | None = None) -> Iterator[str]:
-    """From the lower edge of one box to the upper edge of another, with a word beside it."""
+    """From the lower edge of one box to the upper edge of another, with a word beside it.
+
+    It turns only above the other, so that it passes the boxes between them.
+    """
     x1, y1, x2, y2 = start[0] + WIDTH / 2, start[1] + HEIGHT, end[0] + WIDTH / 2, end[1] - 2
-    bend = (y2 - y1) / 2
-    yield (
-        f'  <path class="line" d="M{x1:g} {y1:g}C{x1:g} {y1 + bend:g} {x2:g} {y2 - bend:g} {x2:g} {y2:g}" '
-        'marker-end="url(#tip)"/>'
-    )
+    turn = y2 - DOWN / 2 - 6
+    yield f'  <path class="line" d="M{x1:g} {y1:g}V{turn:g}H{x2:g}V{y2:g}" marker-end="url(#tip)"/>'
     if label:
-        yield text("soft", (x1 + x2) / 2 + 14, (y1 + y2) / 2 + 4, label)
+        yield text("soft", x2 + 10, y2 - 6, label)
 
 
 def step_box(spec: StepSpec, written: Written, state: str, place: Place) -> Iterator[str]:

@@ -47,3 +47,19 @@ def test_an_agent_with_a_tool_and_a_human_check(reader: Reader) -> None:
     asked = reader.outputs["python3 model.py 9002"].read_text()
     assert asked.count("calls list_products") == asked.count("calls final_result") == 3
     assert "sk-example" not in json.dumps([reader.events(run) for run in reader.runs()])
+
+
+def test_an_order_flow_with_branches(reader: Reader) -> None:
+    reader.read("docs/examples/orders.md")
+    runs = reader.runs()
+    assert [run["status"] for run in runs] == 3 * ["completed"]
+    assert [reader.states(1)] == list(PICTURES["example-orders"].attempts)
+    done = reader.outputs["python3 shop.py 9004"].read_text().splitlines()[1:]
+    assert done == [
+        '/shipments {"order": 1, "insured": false}',
+        '/books {"order": 1, "way": "plain"}',
+        '/mails {"order": 2, "text": "sold out"}',
+        '/books {"order": 2, "way": "sold out"}',
+        '/shipments {"order": 3, "insured": true}',
+        '/books {"order": 3, "way": "dear"}',
+    ]
