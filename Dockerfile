@@ -12,7 +12,7 @@ RUN python -m venv /opt/vai \
 FROM python:3.13-slim-trixie
 # pg_dump and pg_restore, for `vai backup`: of the major version that compose.yaml's PostgreSQL has.
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client-17 && rm -rf /var/lib/apt/lists/*
-RUN useradd --uid 10001 --home-dir /data --no-create-home vai && install -d -o vai -g vai -m 0700 /data
+RUN useradd --uid 10001 --home-dir /data --no-create-home vai && install -d -o vai -g vai -m 0700 /data /files
 COPY --from=build /opt/vai /opt/vai
 ENV PATH=/opt/vai/bin:$PATH VAI_DATA_DIR=/data VAI_HOST=0.0.0.0 VAI_LOG_FORMAT=json
 USER vai

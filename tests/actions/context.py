@@ -35,6 +35,7 @@ class Context:
         self.traceparent = TRACEPARENT
         self.connections = names.get("connections", ())
         self.grace_seconds = grace_seconds
+        self.attached: list[tuple[Any, str | None, str | None]] = []
         self.told: list[dict[str, Any]] = []
         self.records = Records()
         self.logger = logging.Logger("action")
@@ -55,6 +56,10 @@ class Context:
 
     def connection(self, ref: Ref) -> Connection:
         return find_connection(self.connections, ref)
+
+    def attach(self, source: Any, *, name: str | None = None, media_type: str | None = None) -> dict[str, Any]:
+        self.attached.append((source, name, media_type))
+        return {"name": name}
 
     def progress(self, **fields: Any) -> None:
         with self._lock:

@@ -172,6 +172,20 @@ async def test_an_answer_that_is_too_large(kinds: Actions, context: Context, ser
     assert (await send(kinds, context, url=server.url, maxResponseBytes=1001))["status"] == 200
 
 
+async def test_the_body_is_kept_as_a_file(kinds: Actions, context: Context, server: Server) -> None:
+    server.answer = answer("200 OK", b"\x89PNG", "Content-Type: image/png")
+    result = await send(kinds, context, url=server.url, saveAs="picture.png")
+    assert context.attached == [(b"\x89PNG", "picture.png", "image/png")]
+    assert (result["file"], result["status"]) == ({"name": "picture.png"}, 200)
+    assert not {"text", "json"} & set(result)
+    server.answer = answer("200 OK", b"", "Content-Type: what is this")
+    await send(kinds, context, url=server.url, saveAs="a.csv")
+    assert context.attached[1] == (b"", "a.csv", None), "the name tells its type"
+    server.answer = answer("404 Not Found", b"gone")
+    await refused(kinds, context, url=server.url, saveAs="a.csv")
+    assert len(context.attached) == 2
+
+
 async def test_secrets_that_the_server_echoes_are_blotted_out(kinds: Actions, context: Context, server: Server) -> None:
     server.answer = answer("500 Oops", b"you sent Bearer hunter22 and hunter33 and hunter44")
     url = server.url.replace("http://", "http://me:hunter33@")

@@ -19,7 +19,8 @@ import pytest
 from tests.operations.test_backup import at_work
 from tests.serving import Server
 from vai.settings import Settings
-from vai.wiring.doctor import Finding, examine
+from vai.wiring.doctor import examine
+from vai.wiring.finding import Finding
 
 VAI = str(Path(sys.executable).with_name("vai"))
 STEPS = [{"key": "a", "kind": "wait", "definition": {"seconds": 0}}]
@@ -44,15 +45,15 @@ def test_a_server_that_is_well(tmp_path: Path) -> None:
         told = found(tmp_path)
         assert {check: finding.level for check, finding in told.items()} == dict.fromkeys(
             [
-                *("data folder", "admin key", "master key", "disk", "database", "schema", "clock", "engines", "leases"),
-                *("waiting runs", "schedules", "kinds", "extras", "server"),
+                *("data folder", "admin key", "master key", "disk", "artifacts", "database", "schema", "clock"),
+                *("engines", "leases", "waiting runs", "schedules", "kinds", "extras", "server"),
             ],
             "ok",
         )
         assert server.url in told["server"].found
         done = subprocess.run([VAI, "doctor", "--data-dir", tmp_path / "data"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("✓") == 14
+    assert done.stdout.count("✓") == 15
 
 
 def test_before_the_first_start_nothing_is_wrong(tmp_path: Path) -> None:
@@ -292,3 +293,25 @@ def test_a_database_server_that_is_not_there(tmp_path: Path) -> None:
     assert told.level == "wrong"
     assert "does not answer" in told.found
     assert "hush" not in told.found
+
+
+@pytest.mark.process
+def test_files_that_are_kept_elsewhere(tmp_path: Path) -> None:
+    with at_work(tmp_path, f"sqlite:///{tmp_path}/data/vai.db") as server:
+        save = {"url": f"{server.url}/health", "saveAs": "health.json"}
+        automation_id = publish(server, [{"key": "a", "kind": "http_request", "definition": save}])
+        with server.client() as client:
+            run = client.post(f"/automations/{automation_id}/runs", json={}).json()
+            with client.stream("GET", f"/automation-runs/{run['id']}/events") as stream:
+                assert "step.completed" in stream.read().decode()
+        assert found(tmp_path)["artifacts"].level == "ok"
+        told = found(tmp_path, artifacts_url=str(tmp_path / "another"))["artifacts"]
+        assert (told.level, "VAI_ARTIFACTS_URL" in told.advice) == ("wrong", True)
+        assert "1 of 1 files" in told.found
+
+
+def test_a_place_of_files_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for url in ("nothing://such", f"file://{tmp_path}/file"):
+        told = found(tmp_path, artifacts_url=url)["artifacts"]
+        assert (told.level, bool(told.advice)) == ("wrong", True), url

@@ -14,7 +14,7 @@ import msgspec
 from vai.actions.checking import ref_of
 from vai.actions.http_request import HttpDefinition
 from vai.actions.http_sign_in import full_url, sign_in
-from vai.ports import ActionContext, ActionFailed
+from vai.ports import MEDIA_TYPE, ActionContext, ActionFailed
 
 PREVIEW_CHARACTERS = 500
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -52,7 +52,10 @@ class Exchange:
             raise ActionFailed("connection_error", sentence, retryable=True) from None
         if not _is_expected(response.status_code, definition):
             raise _refused(shown, response, _scrub(_text(response, content), request, definition))
-        return _result(response, content, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        if definition.save_as is None:
+            return _result(response, content, seconds)
+        return {**_answered(response, seconds), "file": await _kept(response, content, definition.save_as, context)}
 
     async def _exchange(
         self, request: httpx.Request, definition: HttpDefinition, shown: str
@@ -150,13 +153,20 @@ def _text(response: httpx.Response, content: bytes) -> str:
     return content.decode(response.charset_encoding or "utf-8", errors="replace")
 
 
-def _result(response: httpx.Response, content: bytes, seconds: float) -> dict[str, Any]:
+async def _kept(response: httpx.Response, content: bytes, name: str, context: ActionContext) -> dict[str, Any]:
+    """The body as a file, of the type that the server says, if that is one."""
+    said = response.headers.get("content-type", "")
+    media_type = said if MEDIA_TYPE.fullmatch(said) else None
+    return await asyncio.to_thread(context.attach, content, name=name, media_type=media_type)
+
+
+def _answered(response: httpx.Response, seconds: float) -> dict[str, Any]:
     headers = {name: value for name, value in response.headers.items() if name not in HIDDEN_ANSWERS}
-    result: dict[str, Any] = {
-        "status": response.status_code,
-        "headers": headers,
-        "elapsedSeconds": round(seconds, 3),
-    }
+    return {"status": response.status_code, "headers": headers, "elapsedSeconds": round(seconds, 3)}
+
+
+def _result(response: httpx.Response, content: bytes, seconds: float) -> dict[str, Any]:
+    result = _answered(response, seconds)
     if "json" in response.headers.get("content-type", "") and content:
         try:
             return {**result, "json": msgspec.json.decode(content)}

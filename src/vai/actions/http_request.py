@@ -31,6 +31,7 @@ class HttpDefinition(Definition):
     timeout_seconds: float = Field(30, gt=0, le=86_400, description="For the whole exchange")
     follow_redirects: bool = False
     max_response_bytes: int = Field(10 * MEBIBYTE, ge=0, le=256 * MEBIBYTE)
+    save_as: str | None = Field(None, min_length=1, max_length=255, description="Keep the body as a file of this name")
 
     @field_validator("method", mode="before")
     @classmethod
@@ -65,7 +66,7 @@ class HttpRequest(Kind):
     kind = "http_request"
     title = "HTTP request"
     description = (
-        "Sends a request and answers {status, headers, json or text, elapsedSeconds}. Requests other than "
+        "Sends a request and answers {status, headers, json, text or file, elapsedSeconds}. Requests other than "
         "GET carry an Idempotency-Key. Time-outs, lost connections, 408, 429 and 5xx can be retried."
     )
 

@@ -10,7 +10,7 @@ from vai.cli import output
 from vai.cli.options import DatabaseUrl
 from vai.cli.starting import end_in_order, told
 from vai.settings import settings_from
-from vai.wiring.copying import back_up
+from vai.wiring.copying import artifacts_place, back_up
 
 app = typer.Typer(add_completion=False)
 
@@ -27,14 +27,17 @@ def backup(
 ) -> None:
     """Write the whole database into one file, also while servers use it.
 
-    The file is checked before it gets its name. It holds no admin key: that is a file of the data folder.
+    The file is checked before it gets its name. It holds no admin key and no file that a step attached: those are in
+    the data folder, or at VAI_ARTIFACTS_URL.
     """
     end_in_order()
     with told():
-        made = back_up(settings_from(os.environ, data_dir=data_dir, database_url=database_url), file, force=force)
+        settings = settings_from(os.environ, data_dir=data_dir, database_url=database_url)
+        made = back_up(settings, file, force=force)
     if json:
         output.emit({"file": str(made.path), "sizeBytes": made.size_bytes, "schema": made.revision, "runs": made.runs})
         return
     runs = "" if made.runs is None else f", {made.runs} runs"
     output.console().print(f"{made.path}: {made.size_bytes / 1e6:.1f} MB{runs}, schema {made.revision}, checked")
+    output.hint(f"It does not hold the files that steps attached: copy {artifacts_place(settings)} after it.")
     output.hint("It does not hold the admin key. Keep admin.key apart, or let the next start make a new one.")

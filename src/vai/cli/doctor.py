@@ -12,7 +12,8 @@ from vai.cli.exits import COMPLETED, FAILED
 from vai.cli.options import Actions, DatabaseUrl
 from vai.cli.starting import told
 from vai.settings import settings_from
-from vai.wiring.doctor import WRONG, Finding, examine
+from vai.wiring.doctor import examine
+from vai.wiring.finding import WRONG, Finding
 
 app = typer.Typer(add_completion=False)
 

@@ -10,6 +10,7 @@ from vai.cli import output
 from vai.cli.options import DatabaseUrl
 from vai.cli.starting import end_in_order, told
 from vai.settings import settings_from
+from vai.wiring.copying import artifacts_place
 from vai.wiring.copying import restore as put_back
 
 app = typer.Typer(add_completion=False)
@@ -30,8 +31,10 @@ def restore(
     """
     end_in_order()
     with told():
-        done = put_back(settings_from(os.environ, data_dir=data_dir, database_url=database_url), file, force=force)
+        settings = settings_from(os.environ, data_dir=data_dir, database_url=database_url)
+        done = put_back(settings, file, force=force)
     output.console().print(f"restored {file}, schema {done.revision}")
     if done.kept is not None:
         output.console().print(f"what was there before is {done.kept}")
+    output.hint(f"Files that steps attached are not in it: put your copy of {artifacts_place(settings)} back too.")
     output.hint("Start the server: runs that were live when the backup was made go on from there.")

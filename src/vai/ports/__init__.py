@@ -45,6 +45,7 @@ from vai.ports.connections import (
     Resolver,
 )
 from vai.ports.contents import (
+    MEDIA_TYPE,
     ORPHAN_SECONDS,
     Attachment,
     AttachmentStore,
@@ -93,6 +94,7 @@ from vai.ports.triggers import Fired, TriggerRecord, TriggerStore
 
 __all__ = [
     "FINAL",
+    "MEDIA_TYPE",
     "ORCHESTRATORS",
     "ORPHAN_SECONDS",
     "REF_FIELDS",

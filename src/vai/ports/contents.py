@@ -137,7 +137,7 @@ class Label(msgspec.Struct, frozen=True):
 
 
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f]{1,255}")
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_.:+-]+)*")
+MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_.:+-]+)*")
 
 
 def label_of(source: str | Path | bytes, name: str | None, media_type: str | None) -> Label:
@@ -152,7 +152,7 @@ def label_of(source: str | Path | bytes, name: str | None, media_type: str | Non
             "bad_attachment", "A file's name has 1 to 255 characters, no slash and no control character."
         )
     media_type = media_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    if len(media_type) > 255 or not _MEDIA_TYPE.fullmatch(media_type):
+    if len(media_type) > 255 or not MEDIA_TYPE.fullmatch(media_type):
         raise ActionFailed("bad_attachment", "A media type is as text/csv or text/html; charset=utf-8.")
     return Label(name, media_type)
 

@@ -18,9 +18,10 @@ from vai.storage.migrate import HEAD, KNOWN, check_revision, revision_of
 from vai.storage.sqlite import SqliteDatabase
 from vai.storage.standing import StandingStatements
 from vai.storage.statements import Connection, param
-from vai.storage.tables import automation_versions, automations
+from vai.storage.tables import artifacts, automation_versions, automations
 
 _MOST_VERSIONS = 1_000
+_MOST_PLACES = 10
 
 
 class Inspection(msgspec.Struct, frozen=True):
@@ -31,6 +32,7 @@ class Inspection(msgspec.Struct, frozen=True):
     skew_ms: float = 0.0  # how far this machine's clock is ahead of the database's
     standing: Standing | None = None
     kinds: Sequence[tuple[str, str]] = ()  # automation and kind, of active versions
+    places: Sequence[str] = ()  # of some files that steps attached
 
 
 def inspect(
@@ -61,9 +63,15 @@ def _look(
     # The answer was made somewhere between asking and hearing it.
     skew = (before + time.time_ns() / 1e6) / 2 - there
     # An older schema is looked at before the next start migrates it.
-    has_triggers = revision == HEAD or revision not in KNOWN
-    standing = statements.read(connection, clock(), orchestrators, has_triggers=has_triggers)
-    return Inspection(revision, HEAD, skew, standing, _kinds(database, connection))
+    is_current = revision == HEAD or revision not in KNOWN
+    standing = statements.read(connection, clock(), orchestrators, has_triggers=is_current)
+    places = _places(database, connection) if is_current else ()
+    return Inspection(revision, HEAD, skew, standing, _kinds(database, connection), places)
+
+
+def _places(database: Database, connection: Connection) -> list[str]:
+    newest = select(artifacts.c.place).where(artifacts.c.place.is_not(None)).order_by(artifacts.c.place.desc())
+    return [row[0] for row in database.compile(newest.limit(_MOST_PLACES)).all(connection)]
 
 
 def _kinds(database: Database, connection: Connection) -> list[tuple[str, str]]:

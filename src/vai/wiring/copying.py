@@ -26,6 +26,11 @@ def restore(settings: Settings, source: Path, *, force: bool) -> Restored:
     return _told(lambda: _restore(settings.database, source, force=force))
 
 
+def artifacts_place(settings: Settings) -> str:
+    """Where the files are that steps attached, in words: neither command touches them."""
+    return str(settings.data_dir / "artifacts") if settings.artifacts_url is None else "what is at VAI_ARTIFACTS_URL"
+
+
 def _told(work: Callable[[], T]) -> T:
     try:
         return work()

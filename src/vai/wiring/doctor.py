@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
@@ -23,10 +23,10 @@ from vai.storage.inspection import Inspection, inspect
 from vai.storage.migrate import KNOWN
 from vai.telemetry import are_wanted
 from vai.wiring.dag import served_here, temporal_settings
+from vai.wiring.doctor_artifacts import look_at_artifacts
 from vai.wiring.faults import CannotServe
+from vai.wiring.finding import NOTE, OK, WRONG, Finding
 from vai.wiring.system import clock, master_keys
-
-OK, NOTE, WRONG = "ok", "note", "wrong"
 
 _EXTRAS = {"data": ("dlt", "duckdb"), "otel": ("opentelemetry.sdk",), "temporal": ("temporalio",)}
 _GIB = 1 << 30
@@ -34,20 +34,12 @@ _WAITS_TOO_LONG_SECONDS = 60
 _ASK_SECONDS = 3.0
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at. `level`: ok, note (works, but look at it) or wrong. `advice`: what to do."""
-
-    check: str
-    level: str
-    found: str
-    advice: str = ""
-
-
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one after the other. Changes nothing. Blocks."""
     yield from _data_folder(settings)
     yield _master_key(settings)
     yield _disk(settings)
+    inspection = None
     try:
         inspection = inspect(open_database(settings.database), clock, served_here(settings))
     except (StoreUnavailable, ValueError) as reason:
@@ -56,6 +48,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", NOTE if is_new else WRONG, str(reason), advice)
     else:
         yield from _database(settings, inspection)
+    yield look_at_artifacts(settings, inspection)
     yield _extras(settings)
     if settings.dag_engine == "temporal":
         yield _temporal(settings)
