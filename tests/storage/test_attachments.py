@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.storage.samples import NOW, Clock, Tenant, accept, add_tenant, change, land, new_id, step
@@ -20,6 +22,7 @@ from vai.domain.status import RunStatus, StepStatus
 from vai.ports import ORPHAN_SECONDS, ActionFailed, ArtifactRecord, FileBounds, Label, Removal
 from vai.runs import Attachments, Author
 from vai.storage import open_contents
+from vai.storage.contents import LocalContents
 from vai.storage.store import SqlStore
 
 TEXT = Label("a.txt", "text/plain")
@@ -157,6 +160,54 @@ async def test_a_content_that_is_about_to_be_removed_is_not_used_again(site: Sit
     assert kept.place != former.place
     await site.attachments.remove_unnamed()
     assert await site.read(kept) == b"same"
+
+
+class Between(LocalContents):
+    """Lets something happen after a content was found and before a row names it."""
+
+    def __init__(self, folder: Path, then: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(folder)
+        self._then, self._loop = then, asyncio.get_running_loop()
+
+    async def _do(self) -> None:
+        await self._then()
+
+    def has(self, place: str) -> bool:
+        found = super().has(place)
+        asyncio.run_coroutine_threadsafe(self._do(), self._loop).result()
+        return found
+
+
+async def test_a_content_that_is_removed_while_somebody_attaches_it_is_written_again(
+    site: Site, other_store: SqlStore, tenant: Tenant
+) -> None:
+    author, run = await at_work(site.store, tenant)
+    former = await site.keep(author, b"same")
+    again, _ = await at_work(site.store, tenant)
+    await end(site.store, run, author)
+
+    async def removal() -> None:
+        assert await remove(other_store, tenant) == 1
+        await Site(other_store, site.folder).attachments.remove_unnamed()
+
+    attachments = Attachments(site.store, Between(site.folder, removal), Clock())
+    kept = await attachments.keep(attachments.draft(b"same"), TEXT, again, lambda: False)
+    assert kept.place != former.place
+    assert await site.read(kept) == b"same"
+    assert site.files() == {kept.place}
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+async def test_a_row_that_another_transaction_is_removing_holds_no_content(
+    site: Site, database_url: str, tenant: Tenant
+) -> None:
+    (one, _), (two, _) = await at_work(site.store, tenant), await at_work(site.store, tenant)
+    former = await site.keep(one, b"same")
+    with psycopg.connect(database_url) as other:
+        other.execute("DELETE FROM artifacts WHERE id = %s", [former.id])
+        kept = await site.keep(two, b"same")
+        other.rollback()
+    assert kept.place != former.place
 
 
 async def test_a_content_that_somebody_removed_by_hand_is_written_again(site: Site, tenant: Tenant) -> None:

@@ -75,23 +75,26 @@ class Attachments:
         """Keep the draft as an artifact of the step, waiting for the database as long as the step is not stopped.
         Raises ActionFailed, ActionStopped."""
         try:
-            while True:
-                kept = await self._keep(draft, label, author, is_stopped)
-                if kept is not NotKept.GONE:
-                    break
+            known = await self._known(draft, author, is_stopped)
+            kept = await self._keep(draft, label, author, is_stopped, known)
+            if kept is NotKept.GONE:
+                # It is just being removed, however long that takes: write it anew.
+                kept = await self._keep(draft, label, author, is_stopped, None)
         finally:
             await asyncio.to_thread(self._contents.discard, draft)
         if isinstance(kept, NotKept):
             raise self._refusal(kept)
         return kept
 
+    async def _known(self, draft: Draft, author: Author, is_stopped: Callable[[], bool]) -> str | None:
+        """Where the content is already, unless somebody removed it by hand."""
+        known, _ = await self._answered(lambda: self._store.place_of(author.tenant_id, draft.sha256), is_stopped)
+        return known if known is not None and await _aside(self._contents.has, known) else None
+
     async def _keep(
-        self, draft: Draft, label: Label, author: Author, is_stopped: Callable[[], bool]
+        self, draft: Draft, label: Label, author: Author, is_stopped: Callable[[], bool], known: str | None
     ) -> ArtifactRecord | NotKept:
         artifact_id = str(uuid7())
-        known, _ = await self._answered(lambda: self._store.place_of(author.tenant_id, draft.sha256), is_stopped)
-        if known is not None and not await _aside(self._contents.has, known):
-            known = None  # somebody removed it by hand
         # A place of its own: nobody who removes the same content elsewhere can mean this one.
         place = known or f"{author.tenant_id}/{draft.sha256[:2]}/{draft.sha256}-{artifact_id}"
         if known is None:
