@@ -9,7 +9,17 @@ import pytest
 from vai.storage.statements import Statement
 from vai.storage.store import SqlStore
 
-PARAMS = {"limit": 10, "before": 0, "offset": 0, "through": 10, "after": 0, "attempt": 1, "now": 0, "try_number": 1}
+PARAMS = {
+    "since": 0,
+    "limit": 10,
+    "before": 0,
+    "offset": 0,
+    "through": 10,
+    "after": 0,
+    "attempt": 1,
+    "now": 0,
+    "try_number": 1,
+}
 
 STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "run": lambda s: s._run_sql.run,
@@ -36,10 +46,20 @@ STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "action run": lambda s: s._run_lists._action_run,
     "action runs": lambda s: s._run_lists.action_run_page(()),
     "action runs of a run": lambda s: s._run_lists.action_run_page(("run_id",)),
-    "claim": lambda s: s._lease_sql.claim,
+    "claim what is due": lambda s: s._lease_sql.claim_due,
+    "claim what may begin": lambda s: s._lease_sql.claim_at_once,
     "claim one": lambda s: s._lease_sql.claim_run,
     "orphans": lambda s: s._lease_sql.free_orphans,
+    "first to begin": lambda s: s._lease_sql.first_at_once,
     "next due": lambda s: s._lease_sql.next_due,
+    "pending events": lambda s: s._event_sql.pending,
+    "steps that wait": lambda s: s._event_sql.awaiting,
+    "more steps that wait": lambda s: s._event_sql.awaiting_after,
+    "steps that look back": lambda s: s._event_sql.looking_back,
+    "events since": lambda s: s._event_sql.since,
+    "events of a type": lambda s: s._event_page(("event_type",)),
+    "events of a cause": lambda s: s._event_page(("correlation_id",)),
+    "old events": lambda s: s._event_sql.remove,
     "removable": lambda s: s._retention_sql.oldest,
     "removal": lambda s: s._retention_sql.lock,
     **{f"removal {n}": lambda s, n=n: s._retention_sql.remove[n] for n in range(7)},  # type: ignore[misc]
@@ -66,8 +86,10 @@ async def test_sqlite_searches_by_index(store: SqlStore, name: str) -> None:
     explained = f"EXPLAIN QUERY PLAN {statement.text}"
     plan = await store._db.read(lambda c: c.execute(explained, values(statement)).fetchall())
     lines = [row[3] for row in plan]
-    # The index of keys holds live runs alone, and is read whole for those that ask others to give way.
-    small = r"walk_|found|page|engines|\(subquery|newer USING INDEX ix_automation_runs_concurrency_key"
+    # The index of keys holds live runs alone, and is read whole for those that ask others to give way; that of events
+    # holds those that were not told of.
+    live = "newer USING INDEX ix_automation_runs_concurrency_key|tenant_events USING INDEX ix_tenant_events_pending"
+    small = rf"walk_|found|page|engines|\(subquery|{live}"
     assert not [line for line in lines if re.match(rf"SCAN (?!{small})", line)], lines
     # A page may be sorted, for it is small, and so may the newest of each status; the rest comes in order.
     sorts = [line for line in lines if "TEMP B-TREE FOR ORDER BY" in line]

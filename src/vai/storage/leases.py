@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import and_, case, delete, insert, literal_column, or_, select, update
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from vai.domain.state import Instant
@@ -15,6 +15,7 @@ from vai.ports import ORCHESTRATORS, StoreUnavailable, UnheldRun
 from vai.storage.absences import Absences
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
+from vai.storage.free_runs import AT_ONCE, IS_FREE
 from vai.storage.statements import Connection, param
 from vai.storage.tables import automation_runs, engines
 
@@ -57,8 +58,11 @@ class _Statements:
             .returning(_run.id)
         )
         served = _run.orchestrator_type.in_([param("orchestrator"), param("other_orchestrator")])
-        self.claim = db.compile(self._claim(and_(_claimable(now), served), param("limit")))
-        self.claim_run = db.compile(self._claim(and_(_run.id == param("run_id"), _claimable(now), served), None))
+        is_due, limit = and_(_run.due_at.is_not(None), _run.due_at <= now), param("limit")
+        self.claim_due = db.compile(_claim(and_(IS_FREE, is_due, served), (_run.due_at, _run.id), limit))
+        self.claim_at_once = db.compile(_claim(and_(IS_FREE, AT_ONCE, served), (_run.id,), limit))
+        this = and_(_run.id == param("run_id"), IS_FREE, or_(AT_ONCE, is_due), served)
+        self.claim_run = db.compile(_claim(this, (), None))
         self.give_back = db.compile(
             update(automation_runs)
             .values(lease_owner=None, version=_run.version + 1)
@@ -66,14 +70,11 @@ class _Statements:
             .returning(_run.id)
         )
         self.held = db.compile(select(_run.id, _run.version).where(live, _run.lease_owner == param("engine_id")))
-        at_once = or_(
-            and_(_run.status == "pending", _MAY_BEGIN), _run.cancel_requested_at.is_not(None), _run.executing > 0
-        )
-        self.next_due = db.compile(
-            select(func.min(case((at_once, _run.created_at), else_=_run.due_at))).where(
-                live, _run.lease_owner.is_(None), served
-            )
-        )
+        one: ColumnElement[int] = literal_column("1")
+        found = select(_run.created_at).where(IS_FREE, AT_ONCE, served).order_by(_run.id)
+        self.first_at_once = db.compile(found.limit(one))
+        due = select(_run.due_at).where(IS_FREE, _run.due_at.is_not(None), served).order_by(_run.due_at)
+        self.next_due = db.compile(due.limit(one))
 
     def _of_unheld_runs(self, db: Database) -> None:
         pending = _run.status == "pending"
@@ -92,30 +93,22 @@ class _Statements:
         )
         self.unheld_run = db.compile(select(*columns).where(loose, _run.id == param("run_id")))
 
-    @staticmethod
-    def _claim(wanted: ColumnElement[bool], limit: ColumnElement[int] | None) -> ClauseElement:
-        # SKIP LOCKED (PostgreSQL; SQLite has one writer): engines that claim at once get different runs.
-        found = select(_run.id).where(wanted).order_by(_run.id).with_for_update(skip_locked=True)
-        if limit is not None:
-            found = found.limit(limit)
-        # A CTE is evaluated once; a subquery might be planned to run, and lock, again for each row.
-        taken = found.cte("found")
-        return (
-            update(automation_runs)
-            .values(lease_owner=param("engine_id"), version=_run.version + 1)
-            .where(_run.id.in_(select(taken.c.id)))
-            .returning(_run.id)
-        )
 
-
-def _claimable(now: ColumnElement[int]) -> ColumnElement[bool]:
-    due = or_(
-        and_(_run.status == "pending", _MAY_BEGIN),
-        _run.cancel_requested_at.is_not(None),
-        _run.due_at <= now,
-        _run.executing > 0,
+def _claim(
+    wanted: ColumnElement[bool], order: Sequence[ColumnElement[Any]], limit: ColumnElement[int] | None
+) -> ClauseElement:
+    # SKIP LOCKED (PostgreSQL; SQLite has one writer): engines that claim at once get different runs.
+    found = select(_run.id).where(wanted).order_by(*order).with_for_update(skip_locked=True)
+    if limit is not None:
+        found = found.limit(limit)
+    # A CTE is evaluated once; a subquery might be planned to run, and lock, again for each row.
+    taken = found.cte("found")
+    return (
+        update(automation_runs)
+        .values(lease_owner=param("engine_id"), version=_run.version + 1)
+        .where(_run.id.in_(select(taken.c.id)))
+        .returning(_run.id)
     )
-    return and_(_run.completed_at.is_(None), _run.lease_owner.is_(None), due)
 
 
 class Leases(StoreBase):
@@ -150,8 +143,9 @@ class Leases(StoreBase):
         return True
 
     async def claim(self, engine_id: str, limit: int, orchestrators: Sequence[str] = ORCHESTRATORS) -> Sequence[str]:
-        """Take up to `limit` runs of these orchestrators, oldest first."""
-        params = {"engine_id": engine_id, "limit": limit, "now": self._clock(), **_served(orchestrators)}
+        """Take up to `limit` runs of these orchestrators: those that are due, and those that may begin, each the first
+        first. Neither has to wait until there are none of the other."""
+        params = {"engine_id": engine_id, "now": self._clock(), **_served(orchestrators)}
 
         def work(connection: Connection) -> list[str]:
             sql = self._lease_sql
@@ -159,7 +153,12 @@ class Leases(StoreBase):
             # An engine that was declared dead would lose again at once what it takes.
             if sql.is_registered.one(connection, params) is None:
                 return []
-            return sorted(row[0] for row in sql.claim.all(connection, params))
+            taken: list[str] = []
+            for statement, room in ((sql.claim_due, limit // 2), (sql.claim_at_once, limit), (sql.claim_due, limit)):
+                if room > len(taken):
+                    found = statement.all(connection, {**params, "limit": room - len(taken)})
+                    taken += [row[0] for row in found]
+            return sorted(taken)
 
         claimed: list[str] = await self._call(work)
         self._look_again(engine_id)
@@ -228,10 +227,13 @@ class Leases(StoreBase):
 
     async def next_due(self, orchestrators: Sequence[str] = ORCHESTRATORS) -> Instant | None:
         """When the next run of these that nobody holds is due; in the past when it is due at once."""
-        params = _served(orchestrators)
-        row = await self._db.read(lambda c: self._lease_sql.next_due.one(c, params), is_keyed=True)
-        due: Instant | None = row[0]
-        return due
+        params, sql = _served(orchestrators), self._lease_sql
+
+        def work(connection: Connection) -> Instant | None:
+            found = (sql.first_at_once.one(connection, params), sql.next_due.one(connection, params))
+            return min((row[0] for row in found if row is not None), default=None)
+
+        return await self._db.read(work, is_keyed=True)
 
     async def unheld(self, orchestrator: str, before: Instant, after_id: str, limit: int) -> Sequence[UnheldRun]:
         """Runs that no engine holds and that nobody has changed since `before`."""
