@@ -82,7 +82,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def our_document() -> Any:
     """The document needs no doors: it is about what is asked and answered, not by whom."""
     nothing: Any = None
-    doors = Doors(*[nothing] * 11)
+    doors = Doors(*[nothing] * 12)
     return schemathesis.openapi.from_dict(create_app(doors).openapi())
 
 

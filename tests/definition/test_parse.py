@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from tests.definition.kinds import KINDS, noop
+from tests.signing import SECRET
 from vai.definition import InvalidDefinition, definition_schema, parse
 from vai.domain.graph import RetryPolicy
 from vai.domain.status import OnInterrupt, RunWhen
@@ -98,13 +99,14 @@ def test_null_counts_as_not_given():
 
 
 def test_the_form_with_one_action_means_one_step():
-    words = {"schedule": "0 6 * * *", "timezone": "UTC", "path": "shopify/orders", "secret": "whsec_1"}
+    words = {"schedule": "0 6 * * *", "timezone": "UTC", "path": "shopify/orders", "secret": SECRET}
     config = {"action": {"kind": "noop", "definition": {"body": "{{payload}}"}}, **words}
     definition = parse(config, KINDS)
     assert list(definition.graph.steps) == ["action"]
-    assert "whsec_1" not in str(definition.normalised)
-    (trigger,) = definition.triggers
+    assert SECRET not in str(definition.normalised)
+    trigger, webhook = definition.triggers
     assert (trigger.key, trigger.type) == ("schedule", "schedule")
+    assert (webhook.key, webhook.address) == ("webhook", "shopify/orders")
     assert trigger.settings == {"schedule": "0 6 * * *", "timezone": "UTC", "catchUp": "none", "input": None}
 
 

@@ -53,7 +53,8 @@ class World:
     ) -> None:
         self.store = store
         self.clock = clock
-        self.connections = Connections(store, Sealing(store, MASTER_KEYS, clock), _untried, clock)
+        self.sealing = Sealing(store, MASTER_KEYS, clock)
+        self.connections = Connections(store, self.sealing, _untried, clock)
         actions = ConnectedActions(registry(sources), self.connections)
         definitions = Definitions(actions)
         hub = EventHub(store)
@@ -64,7 +65,7 @@ class World:
             self.attachments = door.attachments = Attachments(store, self.contents, clock)
         self.runs = Runs(store, definitions, clock, hub, door)
         self.decisions = Decisions(store, door)
-        self.automations = Automations(store, definitions, clock)
+        self.automations = Automations(store, definitions, self.sealing, clock)
         self.access = Access(store, clock)
         self.events = Events(store, clock)
         self.engine = Engine(store, door, actions, clock, settings)

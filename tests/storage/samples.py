@@ -85,6 +85,7 @@ def schedule(of: Tenant, key: str = "schedule", **changes: Any) -> TriggerRecord
         key=key,
         type="schedule",
         config={"schedule": "* * * * *", "timezone": "UTC", "catchUp": "none", "input": None},
+        address=None,
         is_paused=False,
         next_due_at=NOW,
         last_due_at=None,
@@ -94,6 +95,10 @@ def schedule(of: Tenant, key: str = "schedule", **changes: Any) -> TriggerRecord
         updated_at=NOW,
     )
     return msgspec.structs.replace(record, **changes)
+
+
+def webhook(of: Tenant, path: str, **changes: Any) -> TriggerRecord:
+    return schedule(of, path, **{"type": "webhook", "address": path, "next_due_at": None, "config": {}} | changes)
 
 
 def run_record(tenant: Tenant, **changes: Any) -> RunRecord:

@@ -66,6 +66,7 @@ STATEMENTS: dict[str, Callable[[SqlStore], Statement]] = {
     "sweep": lambda s: s._retention_sql.sweep,
     "triggers of an automation": lambda s: s._trigger_sql.of_automation,
     "due triggers": lambda s: s._trigger_sql.due,
+    "webhook": lambda s: s._trigger_sql.webhook,
     "next trigger due": lambda s: s._trigger_sql.next_due,
     "giving way": lambda s: s._upkeep_sql.giving_way,
     "orphaned children": lambda s: s._upkeep_sql.orphans,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.storage.samples import NOW, Clock, Tenant, add_tenant, new_id, schedule, version
+from tests.storage.samples import NOW, Clock, Tenant, add_tenant, new_id, schedule, version, webhook
 from vai.ports import AutomationRecord, Fired, TriggerRecord
 from vai.storage.store import SqlStore
 
@@ -102,3 +102,29 @@ async def test_a_key_is_of_one_trigger(store: SqlStore, tenant: Tenant, key: str
     is_same = key == "a"
     rivals = [schedule(tenant, "a"), schedule(tenant, key)]
     assert await store.save_versions(record, [], rivals) is not is_same
+
+
+async def test_a_webhook_is_found_by_its_path_in_its_organization(store: SqlStore, tenant: Tenant) -> None:
+    other = await add_tenant(store)
+    mine, theirs = webhook(tenant, "orders"), webhook(other, "orders")
+    await save(store, tenant, mine, schedule(tenant, "x", address="due"))
+    await save(store, other, theirs)
+    assert await store.webhook(tenant.id, "orders") == mine
+    assert await store.webhook(other.id, "orders") == theirs
+    for path in ("order", "due"):
+        assert await store.webhook(tenant.id, path) is None
+    await store.tell_trigger(replace(mine, tenant_id=other.id), Fired(NOW, "stolen"))
+    await store.tell_trigger(mine, Fired(NOW, "run"))
+    await store.tell_trigger(mine, Fired(NOW + 1, None, "reason"))
+    told = await store.webhook(tenant.id, "orders")
+    assert told == replace(mine, last_due_at=NOW + 1, last_run_id="run", last_error="reason")
+
+
+async def test_a_path_is_of_one_webhook_and_may_be_exchanged(store: SqlStore, tenant: Tenant) -> None:
+    first, second = webhook(tenant, "a"), webhook(tenant, "b")
+    record = await save(store, tenant, first, second)
+    await save(store, tenant, replace(first, address="b"), replace(second, address="a"))
+    found = await store.webhook(tenant.id, "b")
+    assert found is not None
+    assert found.id == first.id
+    assert not await store.save_versions(record, [], [first, replace(second, address="a")])

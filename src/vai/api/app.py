@@ -26,6 +26,7 @@ from vai.api.routes import (
     tenant_events,
     triggers,
     versions,
+    webhooks,
 )
 from vai.api.stream import Streams
 
@@ -67,6 +68,7 @@ def create_app(
     problems.install(app)
     app.include_router(health.root)
     app.include_router(metrics.router)
+    app.include_router(webhooks.router)
     app.router.routes += quick.routes("/api/v1")
     for module in _NOUNS:
         app.include_router(module.router, prefix="/api/v1")

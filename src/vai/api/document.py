@@ -68,8 +68,8 @@ def build(app: FastAPI) -> dict[str, Any]:
 
 
 def _add_credentials(operation: dict[str, Any]) -> None:
-    """Whatever may answer 401 takes the three credentials."""
-    if "401" in operation["responses"]:
+    """Whatever may answer 401 takes the three credentials, unless it says otherwise."""
+    if "401" in operation["responses"] and "security" not in operation:
         operation["parameters"] = [*operation.get("parameters", ()), *PARAMETERS]
         operation["security"] = [{name: []} for name in _SCHEMES]
 

@@ -10,7 +10,7 @@ from vai.access import Access
 from vai.automations import Automations, Triggers
 from vai.connections import Connections
 from vai.events import Events
-from vai.ports import Actions, Clock
+from vai.ports import Actions, Clock, Delivery, Receipt
 from vai.runs import Decisions, Retention, Runs
 
 Health = Callable[[bool], Awaitable[Mapping[str, Any]]]
@@ -31,6 +31,14 @@ class Metrics(Protocol):
         ...
 
 
+class Webhooks(Protocol):
+    """Where deliveries to webhooks go."""
+
+    async def receive(self, delivery: Delivery) -> Receipt:
+        """Start a run, if it is to start one. Raises NotFound, BadSignature, UnreadableBody, InvalidInput."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """Everything that the API asks of the rest of the system."""
@@ -39,6 +47,7 @@ class Doors:
     decisions: Decisions
     automations: Automations
     triggers: Triggers
+    webhooks: Webhooks
     access: Access
     connections: Connections
     retention: Retention
@@ -56,6 +65,7 @@ class HttpOptions:
     heartbeat_seconds: float = 15.0  # a comment on a quiet event stream, so that proxies keep it open
     stall_seconds: float = 30.0  # a listener that takes nothing for so long is dropped
     max_body_bytes: int = 10 * 1024 * 1024
+    max_delivery_bytes: int = 1024 * 1024  # of a webhook: whoever knows its address may send one
 
 
 def doors_of(request: Request) -> Doors:

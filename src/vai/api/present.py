@@ -361,7 +361,7 @@ def trigger(record: TriggerRecord) -> dict[str, Any]:
         "versionId": record.version_id,
         "key": record.key,
         "type": record.type,
-        "config": record.config,
+        "config": shown_config(record.config),
         "paused": record.is_paused,
         "nextDueAt": _time(record.next_due_at),
         "lastDueAt": _time(record.last_due_at),
@@ -369,6 +369,7 @@ def trigger(record: TriggerRecord) -> dict[str, Any]:
         "lastError": record.last_error,
         "createdAt": rfc3339(record.created_at),
         "updatedAt": rfc3339(record.updated_at),
+        "url": f"/webhooks/{record.tenant_id}/{record.address}" if record.type == "webhook" else None,
     }
 
 

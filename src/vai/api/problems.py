@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from vai.access import Unauthenticated
 from vai.api.present_decisions import outcome
-from vai.automations import HasLiveRuns, NameTaken, VersionConflict
+from vai.automations import HasLiveRuns, NameTaken, PathTaken, VersionConflict
 from vai.connections import BadMasterKey, ConnectionChanged, KeyLost, SlugTaken
 from vai.definition import InvalidDefinition
 from vai.domain.refusals import Refusal, StepKeyNotAllowed, UnknownStep
-from vai.ports import DiskFull, Fault, StoreUnavailable
+from vai.ports import BadSignature, DiskFull, Fault, StoreUnavailable, UnreadableBody
 from vai.runs import (
     AlreadyDecided,
     IdempotencyMismatch,
@@ -102,6 +102,8 @@ def below(prefix: tuple[str | int, ...], faults: Sequence[Fault]) -> list[Fault]
 _PLAIN: dict[type[Exception], tuple[int, str]] = {
     NotFound: (404, "not-found"),
     MayNotDecide: (403, "may-not-decide"),
+    BadSignature: (401, "bad-signature"),
+    UnreadableBody: (415, "unsupported-media-type"),
     KeyLost: (503, "key-lost"),
     BadMasterKey: (503, "key-lost"),
 }
@@ -110,6 +112,7 @@ _CONFLICTS: dict[type[Exception], str] = {
     NotStartable: "not-startable",
     IdempotencyMismatch: "idempotency-mismatch",
     NameTaken: "name-taken",
+    PathTaken: "path-taken",
     HasLiveRuns: "has-live-runs",
     VersionConflict: "version-conflict",
     SlugTaken: "slug-taken",

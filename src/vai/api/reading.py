@@ -28,7 +28,7 @@ async def read(request: Request, model: type[Model]) -> Model:
 
     Raises Invalid with every fault, or Problem when it is too large or not sent as JSON.
     """
-    raw = await _bytes(request)
+    raw = await read_bytes(request, options_of(request.app).max_body_bytes)
     try:
         return model.model_validate(_parsed(request, raw) if raw else {})
     except ValidationError as error:
@@ -36,9 +36,9 @@ async def read(request: Request, model: type[Model]) -> Model:
         raise Invalid(faults) from None
 
 
-async def _bytes(request: Request) -> bytes:
-    """The body; one that is too large is read to its end within bounds, else the client never sees the answer."""
-    limit = options_of(request.app).max_body_bytes
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """The body as it came. One that is too large is read to its end within bounds, else the client never sees the
+    answer: Problem 413."""
     told = request.headers.get("content-length", "")
     if told.isdecimal() and (len(told) > 18 or int(told) > limit * _PATIENCE):
         raise _too_large(limit)

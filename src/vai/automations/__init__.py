@@ -1,7 +1,6 @@
 """The doors of automations: what is defined, in numbered versions, and what starts their runs."""
 
 from vai.automations.door import (
-    HIDDEN,
     AutomationPage,
     AutomationPatch,
     Automations,
@@ -9,13 +8,13 @@ from vai.automations.door import (
     HasLiveRuns,
     NameTaken,
     NewAutomation,
+    PathTaken,
     VersionConflict,
-    shown_config,
 )
+from vai.automations.secrets import opened, shown_config
 from vai.automations.triggers import Triggers, due_times
 
 __all__ = [
-    "HIDDEN",
     "AutomationPage",
     "AutomationPatch",
     "AutomationView",
@@ -23,8 +22,10 @@ __all__ = [
     "HasLiveRuns",
     "NameTaken",
     "NewAutomation",
+    "PathTaken",
     "Triggers",
     "VersionConflict",
     "due_times",
+    "opened",
     "shown_config",
 ]

@@ -9,13 +9,14 @@ import msgspec
 from uuid_utils import uuid7
 
 from vai.access import Principal
+from vai.automations.secrets import TriggerSecrets
 from vai.automations.triggers import renewed, trigger_type
-from vai.definition import Definition, InvalidDefinition
+from vai.connections import Sealing
+from vai.definition import Definition
 from vai.ports import (
     AlreadyExists,
     AutomationRecord,
     Clock,
-    Fault,
     RunRecord,
     Store,
     TriggerRecord,
@@ -74,34 +75,17 @@ class AutomationPatch(msgspec.Struct, frozen=True):
     trigger_type: str | msgspec.UnsetType = msgspec.UNSET
 
 
-HIDDEN = "***"
-"""What stands for a trigger's secret in what is shown; given back, it means the one that there was."""
-
-
-def shown_config(config: Any) -> Any:
-    """A config as people may see it: the secret of its trigger is never shown again."""
-    if isinstance(config, Mapping) and config.get("secret") is not None:
-        return {**config, "secret": HIDDEN}
-    return config
-
-
-def _with_secret(config: Any, before: Any) -> Any:
-    """The config with the secret that there was, where it has what stands for one. Raises InvalidDefinition."""
-    if not isinstance(config, Mapping) or config.get("secret") != HIDDEN:
-        return config
-    known = before.get("secret") if isinstance(before, Mapping) else None
-    if known is None:
-        sentence = f"{HIDDEN!r} stands for the secret that there was, and there was none."
-        raise InvalidDefinition([Fault(("secret",), sentence)])
-    return {**config, "secret": known}
+class PathTaken(RunsError):
+    """Another automation of the organization has a webhook with this path."""
 
 
 class Automations:
     """The automations of all organizations; every question names the one that asks."""
 
-    def __init__(self, store: Store, definitions: Definitions, clock: Clock) -> None:
+    def __init__(self, store: Store, definitions: Definitions, sealing: Sealing, clock: Clock) -> None:
         self._store = store
         self._definitions = definitions
+        self._secrets = TriggerSecrets(sealing)
         self._clock = clock
 
     async def validate(self, config: Any) -> Definition:
@@ -110,8 +94,7 @@ class Automations:
 
     async def create(self, who: Principal, new: NewAutomation) -> AutomationView:
         """Define an automation; its first version is a draft. Raises InvalidDefinition, NameTaken."""
-        config = _with_secret(new.config, None)
-        definition = await self._definitions.parse(config)
+        definition = await self._definitions.parse(new.config)
         await self._refuse_taken_name(who, new.name)
         now = self._clock()
         record = AutomationRecord(
@@ -127,6 +110,7 @@ class Automations:
             created_at=now,
             updated_at=now,
         )
+        config = await self._secrets.sealed(record, new.config)
         try:
             await self._store.create_automation(record, self._version(record, 1, config))
         except AlreadyExists:  # somebody took the name since it was looked up
@@ -201,7 +185,7 @@ class Automations:
         versions = await self._store.versions(record.tenant_id, record.id)
         draft = next((v for v in versions if v.status == "draft"), None)
         source = draft or next((v for v in versions if v.status == "active"), versions[0])
-        config = _with_secret(config, source.config)
+        config = await self._secrets.sealed(record, config, source.config)
         if draft is None:
             number = max((v.number for v in versions), default=0) + 1
             draft = self._version(record, number, config)
@@ -248,8 +232,11 @@ class Automations:
         if any(version.status == "draft" for version in versions):
             raise VersionConflict("There is a draft already: update or publish that one.")
         source = next((v for v in versions if v.status == "active"), versions[0])
-        config = source.config if config is msgspec.UNSET else _with_secret(config, source.config)
-        await self._definitions.parse(config)
+        await self._definitions.parse(source.config if config is msgspec.UNSET else config)
+        if config is msgspec.UNSET:
+            config = await self._secrets.resealed(record, source.config)
+        else:
+            config = await self._secrets.sealed(record, config, source.config)
         draft = self._version(record, versions[0].number + 1, config)
         await self._save(record, [draft])
         return draft
@@ -257,13 +244,15 @@ class Automations:
     async def publish(self, who: Principal, automation_id: str, number: int) -> VersionRecord:
         """Make a version the active one; the one before it is archived. Publishing the active one changes nothing.
 
-        Raises NotFound, InvalidDefinition (a kind may be gone since it was written), VersionConflict.
+        Raises NotFound, InvalidDefinition (a kind may be gone since it was written), PathTaken, VersionConflict.
         """
         record = await self._record(who, automation_id)
         chosen = await self.version(who, automation_id, number)
         if chosen.status == "active":
             return chosen
+        chosen = msgspec.structs.replace(chosen, config=await self._secrets.resealed(record, chosen.config))
         definition = await self._definitions.parse(chosen.config)
+        await self._refuse_taken_paths(record, definition)
         now = self._clock()
         triggers = renewed(definition, chosen, await self._store.triggers(who.tenant_id, automation_id), now)
         changed = [
@@ -276,6 +265,14 @@ class Automations:
         active = msgspec.structs.replace(record, status="active", trigger_type=kind, updated_at=now)
         await self._save(active, [*changed, published], triggers)
         return published
+
+    async def _refuse_taken_paths(self, record: AutomationRecord, definition: Definition) -> None:
+        for trigger in definition.triggers:
+            if trigger.type == "webhook" and trigger.address is not None:
+                holder = await self._store.webhook(record.tenant_id, trigger.address)
+                if holder is not None and holder.automation_id != record.id:
+                    msg = f"The path {trigger.address!r} is that of a webhook of automation {holder.automation_id}."
+                    raise PathTaken(f"{msg} Choose another.")
 
     async def archive(self, who: Principal, automation_id: str, number: int) -> VersionRecord:
         """Retire a version: no new run starts from it unless it is named. Raises NotFound, VersionConflict."""

@@ -87,6 +87,7 @@ def _renewed(trigger: Trigger, version: VersionRecord, before: TriggerRecord | N
         key=trigger.key,
         type=trigger.type,
         config=trigger.settings,
+        address=trigger.address,
         is_paused=False,
         next_due_at=schedule_of(trigger.settings).after(now) if trigger.type == "schedule" else None,
         last_due_at=None,

@@ -17,6 +17,11 @@ class Api:
 
     def __init__(self, connection: Connection) -> None:
         self.transport = Transport(connection)
+        self._url = connection.url.rstrip("/")
+
+    def address_of(self, path: str) -> str:
+        """The whole address of a path of the server."""
+        return self._url + path
 
     def close(self) -> None:
         """Close the connections."""

@@ -11,7 +11,7 @@ from vai.cli.options import ApiUrl, Json, group
 from vai.cli.output import Column
 from vai.cli.references import AUTOMATION_HELP, find_automation
 
-app = group("Triggers: what starts runs besides people, such as schedules.")
+app = group("Triggers: what starts runs besides people, such as schedules and webhooks.")
 
 Reference = Annotated[
     str,
@@ -64,22 +64,23 @@ def list_triggers(
 
 @app.command()
 def show(trigger: Reference, json: Json = False, api_url: ApiUrl = None) -> None:
-    """Show a trigger."""
-    _show(_find(connect(api_url), trigger), json=json)
+    """Show a trigger; of a webhook also where deliveries go."""
+    api = connect(api_url)
+    _show(api, _find(api, trigger), json=json)
 
 
 @app.command()
 def pause(trigger: Reference, json: Json = False, api_url: ApiUrl = None) -> None:
     """Let it start nothing until it is resumed, in later versions too."""
     api = connect(api_url)
-    _show(api.pause_trigger(_find(api, trigger)["id"]), json=json)
+    _show(api, api.pause_trigger(_find(api, trigger)["id"]), json=json)
 
 
 @app.command()
 def resume(trigger: Reference, json: Json = False, api_url: ApiUrl = None) -> None:
     """Let it go on. What fell into the pause is made up for only as its catchUp says."""
     api = connect(api_url)
-    _show(api.resume_trigger(_find(api, trigger)["id"]), json=json)
+    _show(api, api.resume_trigger(_find(api, trigger)["id"]), json=json)
 
 
 @app.command("next")
@@ -119,12 +120,14 @@ def _state(trigger: Body) -> str:
     return "on, with an error" if trigger["lastError"] else "on"
 
 
-def _show(trigger: Body, *, json: bool) -> None:
+def _show(api: Api, trigger: Body, *, json: bool) -> None:
     if json:
         output.emit(trigger)
         return
     facts = [(name, output.clean(trigger[name])) for name in ("key", "type", "id", "automationId")]
     facts += [(name, output.clean(str(value))) for name, value in trigger["config"].items() if value is not None]
+    if trigger["url"]:
+        facts.append(("url", output.clean(api.address_of(trigger["url"]))))
     facts.append(("state", _state(trigger)))
     facts += [(name, output.local_time(trigger[name])) for name in ("nextDueAt", "lastDueAt") if trigger[name]]
     facts += [(name, output.clean(trigger[name])) for name in ("lastRunId", "lastError") if trigger[name]]

@@ -15,26 +15,28 @@ from vai.ports import AlreadyExists, Clock, ConnectionStore, DataKeyRecord
 
 
 class Sealing:
-    """Seals and opens the credentials of all organizations. Raises BadMasterKey wherever a key is needed."""
+    """Seals and opens the credentials, and other secrets, of all organizations. Raises BadMasterKey wherever a key is
+    needed."""
 
     def __init__(self, store: ConnectionStore, keys: MasterKeys, clock: Clock) -> None:
         self._store, self._keys, self._clock = store, keys, clock
         self._making = asyncio.Lock()
 
-    async def seal(self, tenant_id: str, connection_id: str, credentials: Any) -> str:
-        """The credentials as text for the database, bound to this connection of this tenant. Raises KeyLost."""
+    async def seal(self, tenant_id: str, owner_id: str, secret: Any) -> str:
+        """Credentials as text for the database, bound to the connection, or whatever has them, of this tenant. Raises
+        KeyLost."""
         aes = await _aes()
         key = await self._data_key(tenant_id, make=True)
-        sealed: str = aes.seal(key, msgspec.json.encode(credentials), _of_connection(tenant_id, connection_id))
+        sealed: str = aes.seal(key, msgspec.json.encode(secret), _bound_to(tenant_id, owner_id))
         return sealed
 
-    async def open(self, tenant_id: str, connection_id: str, sealed: str) -> Any:
-        """The credentials. Raises KeyLost."""
+    async def open(self, tenant_id: str, owner_id: str, sealed: str) -> Any:
+        """What was sealed so. Raises KeyLost."""
         aes = await _aes()
         key = await self._data_key(tenant_id, make=False)
-        plain = aes.unseal(key, sealed, _of_connection(tenant_id, connection_id))
+        plain = aes.unseal(key, sealed, _bound_to(tenant_id, owner_id))
         if plain is None:
-            raise KeyLost("The credentials of the connection cannot be opened; enter them anew.")
+            raise KeyLost("What was sealed cannot be opened; enter the credentials anew.")
         return msgspec.json.decode(plain)
 
     async def rotate(self) -> int:
@@ -84,8 +86,8 @@ async def _aes() -> Any:
     return await asyncio.to_thread(importlib.import_module, "vai.connections.aes")
 
 
-def _of_connection(tenant_id: str, connection_id: str) -> bytes:
-    return f"vai connection {tenant_id} {connection_id}".encode()
+def _bound_to(tenant_id: str, owner_id: str) -> bytes:
+    return f"vai connection {tenant_id} {owner_id}".encode()
 
 
 def _of_key(tenant_id: str) -> bytes:

@@ -1,8 +1,8 @@
 """The shape of a config: which fields there are, of which types, within which bounds."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 MAX_STEPS = 10_000
@@ -12,6 +12,7 @@ MAX_PARALLEL = 10
 MAX_SECONDS = 10 * 366 * 86_400.0  # ten years
 KEY_PATTERN = r"^[a-z][a-z0-9_]*$"
 LABEL_PATTERN = r"^[a-z0-9][a-z0-9_.-]*$"
+PATH_PATTERN = r"^/?[A-Za-z0-9_~-][A-Za-z0-9_.~-]*(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*$"
 
 
 class Shape(BaseModel):
@@ -77,11 +78,17 @@ class Concurrency(Shape):
     )
 
 
-class ScheduleTrigger(Shape):
+class AnyTrigger(Shape):
+    """What all triggers have."""
+
+    type: str
+    key: str | None = Field(default=None, pattern=KEY_PATTERN, max_length=64, description="Unique; default: its type")
+
+
+class ScheduleTrigger(AnyTrigger):
     """Starts a run at each time of a cron line."""
 
     type: Literal["schedule"]
-    key: str | None = Field(default=None, pattern=KEY_PATTERN, max_length=64, description="Unique; default: its type")
     schedule: str = Field(description="Cron: minute, hour, day of the month, month, day of the week")
     timezone: str = Field(default="UTC", description="IANA name, such as Europe/Berlin")
     catch_up: Literal["none", "latest", "all"] = Field(
@@ -90,7 +97,24 @@ class ScheduleTrigger(Shape):
     input: Any = Field(default=None, description="Of its runs")
 
 
-TRIGGERS = {"schedule": ScheduleTrigger}
+class WebhookTrigger(AnyTrigger):
+    """Starts a run for each delivery to its address."""
+
+    type: Literal["webhook"]
+    path: Annotated[
+        str,
+        Field(pattern=PATH_PATTERN, max_length=200, description="Of the address: /webhooks/{organization}/{path}"),
+        AfterValidator(lambda path: path.removeprefix("/")),
+    ]
+    signature: Literal["standard", "github", "stripe", "none"] = Field(
+        default="standard", description="How senders prove that they know the secret"
+    )
+    secret: str | None = Field(default=None, max_length=1_000, description="Which they know; needed unless none")
+    match: str | None = Field(default=None, description="An expression over payload and trigger; false: no run")
+    input: Any = Field(default=None, description="Of its runs; {{ }} allowed, over payload and trigger")
+
+
+TRIGGERS: dict[str, type[AnyTrigger]] = {"schedule": ScheduleTrigger, "webhook": WebhookTrigger}
 """The shapes of triggers, by their type."""
 
 

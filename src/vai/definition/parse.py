@@ -65,7 +65,9 @@ def parse(config: Any, actions: Actions | None) -> Definition:
     inputs = head.inputs if head else None
     validator = compile_inputs(inputs, ("inputs",), faults) if inputs is not None else None
     concurrency = compile_key(head.concurrency if head else None, faults)
-    triggers = read_triggers(head, lambda value: _input_faults(inputs, validator, value), faults)
+    # No trigger of a stored config keeps its runs from being started otherwise.
+    of_triggers = Faults() if actions is None else faults
+    triggers = read_triggers(head, lambda value: _input_faults(inputs, validator, value), of_triggers)
     faults.check()
     if head is None:
         raise AssertionError("a config without a head has a fault")

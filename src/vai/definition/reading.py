@@ -112,6 +112,8 @@ def _sentence(kind: str, msg: str, loc: Loc, shape: type[Shape], faults: Faults)
         return f"There is no field {shown(str(loc[-1]))}.{faults.suggest(str(loc[-1]), known)}"
     if kind == "string_pattern_mismatch" and loc[-1] == "runsOn":
         return "A label is made of small letters, digits, underscores, dots and dashes."
+    if kind == "string_pattern_mismatch" and loc[-1] == "path":
+        return "A path is made of letters, digits and -._~, in parts between slashes, such as orders/paid."
     if kind == "string_pattern_mismatch":
         return "A key is made of small letters, digits and underscores, and begins with a letter."
     for theirs, ours in _WORDS:

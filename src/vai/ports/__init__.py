@@ -90,7 +90,7 @@ from vai.ports.store import (
     RunStore,
     Store,
 )
-from vai.ports.triggers import Fired, TriggerRecord, TriggerStore
+from vai.ports.triggers import BadSignature, Delivery, Fired, Receipt, TriggerRecord, TriggerStore, UnreadableBody
 
 __all__ = [
     "FINAL",
@@ -117,6 +117,7 @@ __all__ = [
     "AutomationStore",
     "Await",
     "AwaitingStep",
+    "BadSignature",
     "Branch",
     "Busy",
     "Call",
@@ -134,6 +135,7 @@ __all__ = [
     "DecisionFilter",
     "DecisionRecord",
     "DecisionStore",
+    "Delivery",
     "DiskFull",
     "Draft",
     "EndedChild",
@@ -153,6 +155,7 @@ __all__ = [
     "OperationsStore",
     "Outcome",
     "Page",
+    "Receipt",
     "Ref",
     "Removal",
     "Resolver",
@@ -174,6 +177,7 @@ __all__ = [
     "TriggerStore",
     "Turn",
     "UnheldRun",
+    "UnreadableBody",
     "VersionRecord",
     "VersionsSummary",
     "find_connection",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -14,7 +14,8 @@ class TriggerRecord(msgspec.Struct, frozen=True):
     """A trigger of an automation's active version. Its id, its pause and what it did last stay with its `key` when
     another version becomes active.
 
-    `next_due_at` is when it has to be looked at: a schedule's next due time; None for what others call.
+    `next_due_at` is when it has to be looked at: a schedule's next due time; None for what others call. `address` is
+    what they call it by: the path of a webhook; None for a schedule.
     """
 
     id: str
@@ -23,7 +24,8 @@ class TriggerRecord(msgspec.Struct, frozen=True):
     version_id: str
     key: str
     type: str
-    config: Any  # its settings as the definition has them, with everything filled in
+    config: Any  # its settings as the definition has them, with everything filled in; a secret is sealed
+    address: str | None
     is_paused: bool
     next_due_at: Instant | None
     last_due_at: Instant | None
@@ -34,11 +36,35 @@ class TriggerRecord(msgspec.Struct, frozen=True):
 
 
 class Fired(msgspec.Struct, frozen=True):
-    """What became of a due time: the run it started, or the reason why it started none."""
+    """What became of a due time, or of a call: the run it started, or the reason why it started none."""
 
     due_at: Instant
     run_id: str | None
     error: str | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What somebody sends to a webhook's address. The names of headers are in small letters."""
+
+    organization: str  # its id or slug
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of a delivery."""
+
+    outcome: Literal["accepted", "known", "ignored", "skipped"]
+    run_id: str | None
+
+
+class BadSignature(Exception):
+    """The delivery does not prove that it comes from one who knows the secret."""
+
+
+class UnreadableBody(Exception):
+    """The delivery's body is of a type that is not read."""
 
 
 class TriggerStore(Protocol):
@@ -57,6 +83,14 @@ class TriggerStore(Protocol):
 
     async def next_trigger_due(self) -> Instant | None:
         """When the next of those is due."""
+        ...
+
+    async def webhook(self, tenant_id: str, path: str) -> TriggerRecord | None:
+        """The tenant's webhook with this path, paused or not."""
+        ...
+
+    async def tell_trigger(self, trigger: TriggerRecord, fired: Fired) -> None:
+        """Keep what became of a call."""
         ...
 
     async def advance_trigger(self, trigger: TriggerRecord, next_due_at: Instant | None, fired: Fired | None) -> bool:

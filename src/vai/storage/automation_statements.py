@@ -18,8 +18,8 @@ from vai.storage.tables import (
     decisions,
     events,
     steps,
-    triggers,
 )
+from vai.storage.trigger_tables import triggers
 
 AUTOMATION = AutomationRecord.__struct_fields__
 VERSION = VersionRecord.__struct_fields__

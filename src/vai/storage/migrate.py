@@ -14,10 +14,10 @@ from typing import Any
 
 from vai.ports import StoreUnavailable
 
-HEAD = "0013_0001"
+HEAD = "0014_0001"
 """The newest revision of `migrations/versions`; a test holds them together."""
 
-KNOWN = frozenset({"0001", *(f"{number:04}_0001" for number in range(2, 14))})
+KNOWN = frozenset({"0001", *(f"{number:04}_0001" for number in range(2, 15))})
 
 _ADDED_TO = re.compile(r"\d{4}_(\d{4})")
 

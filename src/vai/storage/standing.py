@@ -10,7 +10,8 @@ from vai.ports import ORCHESTRATORS, EngineRecord, Standing, Transactions
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.statements import Connection, param
-from vai.storage.tables import automation_runs, engines, run_counts, triggers
+from vai.storage.tables import automation_runs, engines, run_counts
+from vai.storage.trigger_tables import triggers
 
 _run = automation_runs.c
 _A_MINUTE: ColumnElement[int] = literal_column("60000")

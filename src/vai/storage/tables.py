@@ -370,27 +370,3 @@ data_keys = Table(
     Column("sealed", Text, nullable=False),
     Column("created_at", INSTANT, nullable=False),
 )
-
-# What starts runs besides people: of the active version of each automation, written with it.
-triggers = Table(
-    "triggers",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("tenant_id", ID, nullable=False),
-    Column("automation_id", ID, ForeignKey("automations.id"), nullable=False),
-    Column("version_id", ID, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("type", WORD, nullable=False),
-    Column("config", JSON_TEXT, nullable=False),
-    Column("is_paused", Integer, nullable=False),
-    Column("next_due_at", INSTANT),
-    Column("last_due_at", INSTANT),
-    Column("last_run_id", ID),
-    Column("last_error", Text),
-    Column("created_at", INSTANT, nullable=False),
-    Column("updated_at", INSTANT, nullable=False),
-    UniqueConstraint("automation_id", "key"),
-)
-
-TO_BE_DUE = text("next_due_at IS NOT NULL AND is_paused = 0")
-Index("ix_triggers_due", triggers.c.next_due_at, triggers.c.id, sqlite_where=TO_BE_DUE, postgresql_where=TO_BE_DUE)

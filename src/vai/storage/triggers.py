@@ -12,10 +12,15 @@ from vai.storage import rows
 from vai.storage.base import StoreBase
 from vai.storage.database import Database
 from vai.storage.statements import Connection, param
-from vai.storage.tables import triggers
+from vai.storage.trigger_tables import triggers
 
 _FIELDS = TriggerRecord.__struct_fields__
-_NEW_WITH_VERSION = ("version_id", "type", "config", "next_due_at", "updated_at")
+_NEW_WITH_VERSION = ("version_id", "type", "config", "address", "next_due_at", "updated_at")
+_TOLD = {
+    "last_due_at": param("last_due_at"),
+    "last_run_id": func.coalesce(param("run_id"), triggers.c.last_run_id),
+    "last_error": param("error"),
+}
 
 
 class TriggerStatements:
@@ -30,9 +35,14 @@ class TriggerStatements:
         self.create = db.compile(insert(triggers).values({name: param(name) for name in _FIELDS}))
         renewed = {name: param(name) for name in _NEW_WITH_VERSION}
         self.renew = db.compile(update(triggers).values(renewed).where(mine, of_automation).returning(row.id))
+        # Those of an automation may exchange their addresses, which never two have at the same time.
+        self.clear = db.compile(update(triggers).values(address=None).where(of_automation))
         self.remove = db.compile(delete(triggers).where(mine))
         paused = {name: param(name) for name in ("is_paused", "next_due_at", "updated_at")}
         self.set_paused = db.compile(update(triggers).values(paused).where(mine))
+        is_webhook = and_(row.type == literal_column("'webhook'"), row.address == param("address"))
+        self.webhook = db.compile(found.where(row.tenant_id == param("tenant_id"), is_webhook))
+        self.tell = db.compile(update(triggers).values(_TOLD).where(mine))
         self._of_due(db)
 
     def _of_due(self, db: Database) -> None:
@@ -45,13 +55,8 @@ class TriggerStatements:
         self.skip = db.compile(
             update(triggers).values(next_due_at=param("next_due_at")).where(unchanged).returning(row.id)
         )
-        told = {
-            "next_due_at": param("next_due_at"),
-            "last_due_at": param("last_due_at"),
-            "last_run_id": func.coalesce(param("run_id"), row.last_run_id),
-            "last_error": param("error"),
-        }
-        self.advance = db.compile(update(triggers).values(told).where(unchanged).returning(row.id))
+        moved = {**_TOLD, "next_due_at": param("next_due_at")}
+        self.advance = db.compile(update(triggers).values(moved).where(unchanged).returning(row.id))
 
     def replace(self, connection: Connection, automation: dict[str, Any], wanted: Sequence[dict[str, Any]]) -> None:
         """Put `wanted` in the place of the automation's triggers; known ones keep their pause and what they did."""
@@ -59,6 +64,7 @@ class TriggerStatements:
         for row in self.of_automation.all(connection, automation):
             if row[0] not in kept:
                 self.remove.run(connection, {"id": row[0], "tenant_id": automation["tenant_id"]})
+        self.clear.run(connection, automation)
         for params in wanted:
             if not self.renew.all(connection, params):
                 self.create.run(connection, params)
@@ -74,6 +80,10 @@ def _record(row: Sequence[Any]) -> TriggerRecord:
     values = dict(zip(_FIELDS, row, strict=True))
     given = {"config": rows.from_json(values["config"]), "is_paused": bool(values["is_paused"])}
     return TriggerRecord(**values | given)
+
+
+def _told(fired: Fired) -> dict[str, Any]:
+    return {"last_due_at": fired.due_at, "run_id": fired.run_id, "error": fired.error}
 
 
 class Triggers(StoreBase):
@@ -101,6 +111,17 @@ class Triggers(StoreBase):
         params |= {"next_due_at": next_due_at, "updated_at": self._clock()}
         await self._call(lambda c: self._trigger_sql.set_paused.run(c, params))
 
+    async def webhook(self, tenant_id: str, path: str) -> TriggerRecord | None:
+        """The tenant's webhook with this path, or None."""
+        params = {"tenant_id": tenant_id, "address": path}
+        row = await self._db.read(lambda c: self._trigger_sql.webhook.one(c, params), is_keyed=True)
+        return None if row is None else _record(row)
+
+    async def tell_trigger(self, trigger: TriggerRecord, fired: Fired) -> None:
+        """Keep what became of a call."""
+        params = {"id": trigger.id, "tenant_id": trigger.tenant_id, **_told(fired)}
+        await self._call(lambda c: self._trigger_sql.tell.run(c, params))
+
     async def due_triggers(self, now: Instant, limit: int) -> Sequence[TriggerRecord]:
         """Those that are due and not paused, the longest due first."""
         params = {"now": now, "limit": limit}
@@ -118,7 +139,7 @@ class Triggers(StoreBase):
         params = {"id": trigger.id, "expected": trigger.next_due_at, "next_due_at": next_due_at}
         statement = self._trigger_sql.skip
         if fired is not None:
-            params |= {"last_due_at": fired.due_at, "run_id": fired.run_id, "error": fired.error}
+            params |= _told(fired)
             statement = self._trigger_sql.advance
         landed: bool = await self._call(lambda c: bool(statement.all(c, params)))
         return landed

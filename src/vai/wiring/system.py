@@ -24,7 +24,7 @@ from vai.runs import Attachments, Decisions, Definitions, Door, EventHub, Retent
 from vai.settings import Settings
 from vai.storage import open_store
 from vai.telemetry import Traces, are_wanted
-from vai.triggers import Schedules
+from vai.triggers import Schedules, Webhooks
 from vai.wiring.contents import contents_of
 from vai.wiring.dag import OnTemporal, on_temporal, served_here
 from vai.wiring.faults import CannotServe
@@ -130,10 +130,10 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     definitions, hub = Definitions(actions), EventHub(store)
     door = _door(settings, store, definitions)
     runs = Runs(store, definitions, clock, hub, door)
-    connections = Connections(store, Sealing(store, master_keys(settings), clock), _verify, clock)
-    connected = ConnectedActions(actions, connections)
-    traced = tracing(store, door, connected)
-    at_work: Actions = connected if traced is None else traced.actions
+    connections = Connections(store, sealing := Sealing(store, master_keys(settings), clock), _verify, clock)
+    at_work: Actions = ConnectedActions(actions, connections)
+    traced = tracing(store, door, at_work)
+    at_work = at_work if traced is None else traced.actions
     access, events = Access(store, clock), Events(store, clock)
     engine = Engine(store, door, at_work, clock, _engine_settings(settings))
     temporal = on_temporal(settings, store, door, at_work, clock)
@@ -149,8 +149,9 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
     doors = Doors(
         runs=runs,
         decisions=Decisions(store, door),
-        automations=Automations(store, definitions, clock),
+        automations=Automations(store, definitions, sealing, clock),
         triggers=Triggers(store, clock),
+        webhooks=Webhooks(store, runs, sealing, clock),
         access=access,
         connections=connections,
         retention=Retention(store, clock, door.attachments),
@@ -160,11 +161,10 @@ async def _assemble(settings: Settings, store: Store, actions: Actions) -> Syste
         clock=clock,
         metrics=watch,
     )
-    tenant_id = await access.default_organization()
-    await _admin_key(settings, access, tenant_id)
-    traces = None if traced is None else traced.traces
+    tenant_id = await _organization(settings, access)
     app = create_app(doors, heartbeat_seconds=settings.heartbeat_seconds)
     schedules = Schedules(store, runs, clock, settings.poll_seconds)
+    traces = None if traced is None else traced.traces
     return System(settings, store, doors, engine, temporal, schedules, traces, tenant_id, app)
 
 
@@ -197,6 +197,13 @@ def _engine_settings(settings: Settings) -> EngineSettings:
         retention_days=settings.retention_days,
         labels=settings.worker_labels,
     )
+
+
+async def _organization(settings: Settings, access: Access) -> str:
+    """The id of the organization `default`, with its admin key."""
+    tenant_id = await access.default_organization()
+    await _admin_key(settings, access, tenant_id)
+    return tenant_id
 
 
 async def _admin_key(settings: Settings, access: Access, tenant_id: str) -> None:

@@ -70,7 +70,7 @@ from vai.api.models.runs import (
     StartRunRequest,
     Step,
 )
-from vai.api.models.triggers import CronPreviewRequest, NextRuns, Trigger, TriggerList
+from vai.api.models.triggers import CronPreviewRequest, NextRuns, Trigger, TriggerList, WebhookReceipt
 
 REQUESTS: tuple[type[BaseModel], ...] = (
     RetryRequest,
@@ -152,4 +152,5 @@ __all__ = [
     "VersionList",
     "VersionStatus",
     "VersionsSummary",
+    "WebhookReceipt",
 ]

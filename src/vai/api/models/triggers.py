@@ -23,6 +23,7 @@ class Trigger(Answer):
     tenant_id: str
     type: Literal["schedule", "webhook", "event"]
     updated_at: AwareDatetime
+    url: str | None = Field(description="Of a webhook: where deliveries go, below the server's own address.")
     version_id: str
 
 
@@ -31,6 +32,14 @@ class TriggerList(Answer):
 
     items: list[Trigger]
     total: int
+
+
+class WebhookReceipt(Answer):
+    """What became of a delivery. `accepted`: it started the run; `known`: it started it before; `ignored`: its `match`
+    is not met; `skipped`: another run of its concurrency key is under way."""
+
+    outcome: Literal["accepted", "known", "ignored", "skipped"]
+    run_id: str | None
 
 
 class NextRuns(Answer):
