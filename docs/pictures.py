@@ -51,7 +51,7 @@ PICTURES = {
     ),
     "example-orders": Picture(
         "examples/orders/orders.yaml",
-        "An order that is dear: a person looks at it, it is shipped insured and booked; two other ways are skipped",
+        "A webhook starts the run; the order is dear: a person looks at it, and it is shipped insured and booked",
         (
             dict.fromkeys(("stock", "route", "review", "ship_insured", "book"), "completed")
             | dict.fromkeys(("apologise", "ship"), "skipped"),

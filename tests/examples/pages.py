@@ -108,7 +108,9 @@ class Reader:
         self.outputs[command] = output
         while (found := re.search(r"http://(127\.0\.0\.1:\d+)\D", output.read_text())) is None:
             assert server.poll() is None, output.read_text()
-        if port is not None:
+        if port is None:
+            self._addresses["127.0.0.1:8000"] = found[1]
+        else:
             self._addresses[f"127.0.0.1:{port[1]}"] = found[1]
             for file in self.folder.glob("*.yaml"):
                 file.write_text(self._in_place(file.read_text()))

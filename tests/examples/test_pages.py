@@ -49,10 +49,10 @@ def test_an_agent_with_a_tool_and_a_human_check(reader: Reader) -> None:
     assert "sk-example" not in json.dumps([reader.events(run) for run in reader.runs()])
 
 
-def test_an_order_flow_with_branches(reader: Reader) -> None:
+def test_a_webhook_order_flow_with_branches(reader: Reader) -> None:
     reader.read("docs/examples/orders.md")
     runs = reader.runs()
-    assert [run["status"] for run in runs] == 3 * ["completed"]
+    assert [(run["status"], run["triggerType"]) for run in runs] == 3 * [("completed", "webhook")]
     assert [reader.states(1)] == list(PICTURES["example-orders"].attempts)
     done = reader.outputs["python3 shop.py 9004"].read_text().splitlines()[1:]
     assert done == [
