@@ -19,10 +19,6 @@ async def attached(world: World, run_id: str, key: str) -> dict[str | None, Arti
     return {record.name: record for record in page.items}
 
 
-async def content(world: World, record: ArtifactRecord) -> bytes:
-    return b"".join([piece async for piece in await world.runs.artifact_content(record, 0, record.size_bytes - 1)])
-
-
 def files_of(world: World) -> list[Path]:
     return [path for path in Path(world.contents.root).rglob("*") if path.is_file()]
 
@@ -54,7 +50,7 @@ async def test_a_file_is_kept_and_the_result_may_name_it(world: World, tmp_path:
         "sizeBytes": 4_000,
         "sha256": hashlib.sha256(whole).hexdigest(),
     }
-    assert await content(world, record) == whole
+    assert await world.content(record.id) == whole
     assert (await world.step(run_id, "look")).result.value == {"value": 4_000}
 
 
@@ -64,11 +60,11 @@ async def test_child_processes_threads_and_coroutines_attach_too(world: World, t
     assert (await world.end(run_id)).status is RunStatus.COMPLETED
     found = await attached(world, run_id, "process")
     assert sorted(name or "" for name in found) == ["0.txt", "1.txt", "2.txt", "3.txt", "a.bin"]
-    assert await content(world, found["a.bin"]) == b"from bytes"
-    assert {await content(world, found[f"{n}.txt"]) for n in range(4)} == {b"from a file"}
+    assert await world.content(found["a.bin"].id) == b"from bytes"
+    assert {await world.content(found[f"{n}.txt"].id) for n in range(4)} == {b"from a file"}
     assert len({found[f"{n}.txt"].place for n in range(4)}) <= 4
     (record,) = (await attached(world, run_id, "coroutine")).values()
-    assert (record.name, await content(world, record)) == ("Bericht für Mai.csv", b"async")
+    assert (record.name, await world.content(record.id)) == ("Bericht für Mai.csv", b"async")
 
 
 async def test_what_a_failed_try_attached_stays_until_a_later_one_replaces_it(world: World) -> None:
@@ -77,7 +73,7 @@ async def test_what_a_failed_try_attached_stays_until_a_later_one_replaces_it(wo
     assert (await world.end(run_id)).status is RunStatus.COMPLETED
     found = await attached(world, run_id, "one")
     assert sorted(name or "" for name in found) == ["1.txt", "2.txt", "3.txt", "log.txt"]
-    assert await content(world, found["log.txt"]) == b"try 3"
+    assert await world.content(found["log.txt"].id) == b"try 3"
     assert len({found[f"{n}.txt"].place for n in (1, 2, 3)}) == 1, "the same content is there once"
     await world.attachments.remove_unnamed()
     kept = {path.name for path in files_of(world)}

@@ -250,8 +250,7 @@ async def test_a_large_result_is_kept_whole_beside_a_preview(world: World) -> No
     big = await world.step(run_id, "big")
     assert big.result.truncated
     assert len(str(big.result.value)) < 10_000
-    _, content = await world.runs.artifact_content(world.who, big.result.artifact_id)
-    assert len(content) > 100_000
+    assert len(await world.content(big.result.artifact_id)) > 100_000
     assert (await world.step(run_id, "next")).result.value == {"value": 100_000}
 
 
@@ -301,8 +300,7 @@ async def test_what_a_reused_step_answered_is_there_whole_in_the_next_attempt(wo
     assert (await world.step(run_id, "after")).result.value == {"value": 100_000}
     reused = await world.step(run_id, "big")
     assert reused.attempt == 1
-    _, content = await world.runs.artifact_content(world.who, reused.result.artifact_id)
-    assert len(content) > 100_000
+    assert len(await world.content(reused.result.artifact_id)) > 100_000
 
 
 async def test_a_failed_steps_last_answer_is_not_seen_by_the_next_attempt(world: World, tmp_path: Path) -> None:

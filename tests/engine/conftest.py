@@ -110,6 +110,12 @@ class World:
         steps = await self.runs.steps(self.who, run_id)
         return next(view.state for view in steps.steps if view.state.key == key)
 
+    async def content(self, artifact_id: str) -> bytes:
+        """The whole content of an artifact."""
+        record = await self.runs.artifact(self.who, artifact_id)
+        pieces = await self.runs.artifact_content(record, 0, record.size_bytes - 1)
+        return b"".join([piece async for piece in pieces])
+
 
 OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 
