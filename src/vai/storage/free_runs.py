@@ -1,5 +1,7 @@
-"""Runs that nobody holds: those that may be taken up at once, and those that wait for a time. An index for each, so
-that they are found among any number that wait."""
+"""Runs that nobody holds: those that may be taken up at once, and those that wait for a time, with an index for each.
+
+SQLite still prefers the index of all live runs, and so reads every one that waits (docs/performance.md).
+"""
 
 from sqlalchemy import Index, and_, literal_column, or_, text
 from sqlalchemy.sql import ColumnElement
